@@ -1,0 +1,295 @@
+"""The verbs. It knows no system: names, knobs and pictures are the recipes', questions and answers the kinds'.
+
+Start-up is part of the work: every verb imports what it needs, and `list` needs no torch.
+"""
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from deepclassics import __version__
+from deepclassics.errors import UserError
+
+USAGE = """\
+deepclassics: the classical neural networks as baselines
+
+  list [WORD]               the systems, or those about WORD
+  show NAME                 one system: source, knobs, size, published figures
+  run NAME [--KNOB VALUE]   train it; again: go on, or print the result
+  report RUN                a page of pictures and figures from a run folder
+  predict RUN INPUT...      ask a run about new input
+  compare RUN RUN...        runs side by side, and what differs
+  data list|fetch|verify|bundle
+
+Every verb has --help; --trace shows where an error comes from."""
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Runs one verb and leaves with its exit status: 0, 2 for the user's mistake, 1 for ours, 128 + n for signal n."""
+    words = list(sys.argv[1:] if words is None else words)
+    trace = "--trace" in words
+    if trace:
+        words.remove("--trace")
+    try:
+        sys.exit(_verb(words))
+    except UserError as error:
+        if trace:
+            traceback.print_exc()
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:  # the reader, say `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        if trace:
+            traceback.print_exc()
+        print(
+            f"A defect of deepclassics {__version__}, not your mistake: {type(error).__name__}: {error}. "
+            f"Run it again with --trace and report what it prints.",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+
+
+def _verb(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(USAGE)
+        return 0
+    if words[0] in ("-V", "--version"):
+        print(__version__)
+        return 0
+    if words[0] not in VERBS:
+        import difflib
+
+        near = difflib.get_close_matches(words[0], VERBS, n=1, cutoff=0.5)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise UserError(f"There is no verb '{words[0]}'.{hint} The verbs are {', '.join(VERBS)}.")
+    return VERBS[words[0]](words[1:])
+
+
+def list_systems(words: list[str]) -> int:
+    """`list [WORD]`"""
+    if words[:1] in (["-h"], ["--help"]):
+        print("deepclassics list [WORD]: the systems whose name, family or first line holds WORD")
+        return 0
+    from deepclassics.recipe import titles
+
+    wanted = " ".join(words).lower()
+    rows = [row for row in titles() if wanted in " ".join(row).lower()]
+    if not rows:
+        raise UserError(f"No system's name or first line holds '{wanted}'. `deepclassics list` shows them all.")
+    width = max(len(name) for name, _, _ in rows)
+    for family in dict.fromkeys(family for _, family, _ in rows):
+        print(family)
+        for name, _, title in [row for row in rows if row[1] == family]:
+            print(f"  {name:{width}}  {title}")
+    return 0
+
+
+def show(words: list[str]) -> int:
+    """`show NAME [--KNOB VALUE] [--json]`"""
+    from deepclassics.recipe import check
+
+    name, rest = _name(words, "show")
+    check(name)
+    from deepclassics.flags import Parser, add_flags, build
+    from deepclassics.recipe import find
+    from deepclassics.verbs import show as showing
+
+    recipe_class = find(name)
+    parser = Parser(f"deepclassics show {name}", recipe_class.__doc__ or "")
+    parser.add_argument("--json", action="store_true", help="the same for scripts")
+    add_flags(parser, recipe_class, "knobs")
+    found = parser.split(rest)
+    as_json = found.pop("json")
+    recipe = build(recipe_class, found, name)
+    print(json.dumps(showing.facts(recipe), indent=1, ensure_ascii=False) if as_json else showing.text(recipe))
+    return 0
+
+
+def run(words: list[str]) -> int:
+    """`run NAME [--KNOB VALUE] [--out RUN] [--seeds N] [--json]`"""
+    from deepclassics.recipe import check
+
+    name, rest = _name(words, "run")
+    check(name)
+    from deepclassics.flags import Parser, add_flags, build
+    from deepclassics.host import Host
+    from deepclassics.recipe import find
+
+    recipe_class = find(name)
+    parser = Parser(f"deepclassics run {name}", f"Trains {name}. `deepclassics show {name}` tells more.")
+    parser.add_argument("--out", metavar="RUN", help="the run folder [runs/NAME and the knobs given]")
+    parser.add_argument("--json", action="store_true", help="the result alone, as JSON, on standard output")
+    parser.add_argument("--seeds", metavar="N", help="N runs with seeds from --seed on; mean and spread")
+    parser.add_argument("--offline", action="store_true", help="never use the network")
+    add_flags(parser, recipe_class, "knobs: what decides the result")
+    add_flags(parser, Host, "host: where it runs")
+    found = parser.split(rest)
+    out, as_json, seeds = found.pop("out"), found.pop("json"), found.pop("seeds")
+    if found.pop("offline"):
+        os.environ["DEEPCLASSICS_OFFLINE"] = "1"
+    host = build(Host, {key: found.pop(key) for key in list(found) if key in Host.model_fields}, "host")
+    recipe = build(recipe_class, found, name)
+    from deepclassics.verbs import run as results
+
+    path = Path(out) if out else results.folder(recipe)
+    if seeds is not None:
+        if not seeds.isdigit() or int(seeds) < 1:
+            raise UserError(f"--seeds must be a whole number of at least 1; got {seeds}.")
+        summary = results.several(recipe, int(seeds), path if out else None, host, quiet=as_json)
+        print(json.dumps(summary, indent=1) if as_json else results.spread(summary))
+        return 0
+    from deepclassics.loop import Stopped, carry_out
+    from deepclassics.progress import Telling
+
+    try:
+        result = carry_out(recipe, path, host, Telling(quiet=as_json or not host.leads))
+    except Stopped as stop:
+        again = " ".join(["deepclassics run", name, *rest])
+        if host.leads:
+            print(f"Stopped and saved. To go on: {again}", file=sys.stderr)
+        return 128 + stop.number
+    if host.leads:
+        print(json.dumps(result, indent=1) if as_json else results.text(result, path))
+    return 0
+
+
+def report(words: list[str]) -> int:
+    """`report RUN`"""
+    from deepclassics.flags import Parser
+
+    parser = Parser("deepclassics report", "Writes RUN/report/index.html from the run folder.")
+    parser.add_argument("run", metavar="RUN")
+    found = parser.split(words)
+    from deepclassics.report.page import write
+    from deepclassics.run import Run
+
+    print(write(Run.open(found["run"])))
+    return 0
+
+
+def predict(words: list[str]) -> int:
+    """`predict RUN INPUT... [--OPTION VALUE] [--to FOLDER] [--json]`"""
+    from deepclassics.flags import Parser, add_flags, build
+
+    path, rest = _name(words, "predict", "RUN")
+    from deepclassics.run import Run
+    from deepclassics.verbs import predict as asking
+
+    run = Run.open(path)
+    recipe = run.recipe()
+    parser = Parser(f"deepclassics predict {path}", f"Asks this run of {recipe.name()} about new input.")
+    parser.add_argument("input", metavar="INPUT", nargs="+")
+    parser.add_argument("--to", metavar="FOLDER", help="where pictures are written [RUN/predict]")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    add_flags(parser, recipe.options, "options")
+    found = parser.split(rest)
+    inputs, to, as_json = found.pop("input"), found.pop("to"), found.pop("json")
+    options = build(recipe.options, found, recipe.name())
+    rows = asking.answers(run, recipe, inputs, options, Path(to) if to else run.path / "predict")
+    print("\n".join(json.dumps(row, ensure_ascii=False) for row in rows) if as_json else asking.text(rows))
+    return 0
+
+
+def compare(words: list[str]) -> int:
+    """`compare RUN RUN... [--json]`"""
+    from deepclassics.flags import Parser
+
+    parser = Parser("deepclassics compare", "Runs side by side, and what differs between them.")
+    parser.add_argument("runs", metavar="RUN", nargs="+")
+    parser.add_argument("--json", action="store_true")
+    found = parser.split(words)
+    if len(found["runs"]) < 2:
+        raise UserError("compare needs two runs or more; got 1.")
+    from deepclassics.report import compare as comparing
+    from deepclassics.run import Run
+
+    table = comparing.compare([Run.open(path) for path in found["runs"]])
+    print(json.dumps(table, indent=1) if found["json"] else comparing.text(table))
+    return 0
+
+
+def data(words: list[str]) -> int:
+    """`data list | fetch SET... | verify [SET...] | bundle SET... --to DIR`"""
+    import argparse
+
+    from deepclassics.data import catalog
+
+    verbs = {"list": "every named set", "fetch": "bring sets to this machine", "verify": "check what is here",
+             "bundle": "copy sets into a folder that serves as a mirror"}  # fmt: skip
+    if not words or words[0] in ("-h", "--help"):
+        print("deepclassics data " + " | ".join(verbs))
+        print("\n".join(f"  {verb:8}{what}" for verb, what in verbs.items()))
+        return 0
+    if words[0] not in verbs:
+        raise UserError(f"There is no `data {words[0]}`; there are {', '.join(verbs)}.")
+    parser = argparse.ArgumentParser(prog=f"deepclassics data {words[0]}", exit_on_error=False, allow_abbrev=False)
+    parser.add_argument("sets", metavar="SET", nargs="*")
+    parser.add_argument("--offline", action="store_true", help="never use the network")
+    parser.add_argument("--json", action="store_true")
+    if words[0] == "bundle":
+        parser.add_argument("--to", metavar="DIR")
+    found, unknown = parser.parse_known_args(words[1:])
+    if unknown:
+        raise UserError(
+            f"`data {words[0]}` has no option '{unknown[0]}'; it has --offline, --json and, to bundle, --to."
+        )
+    if found.offline:
+        os.environ["DEEPCLASSICS_OFFLINE"] = "1"
+    if words[0] in ("fetch", "bundle") and not found.sets:
+        raise UserError(f"`data {words[0]}` needs the name of a set or more. `deepclassics data list` shows them.")
+    status = 0
+    if words[0] == "list":
+        rows = catalog.table(found.sets)
+    elif words[0] == "fetch":
+        rows = catalog.fetch(found.sets)
+    elif words[0] == "verify":
+        rows = catalog.verify(found.sets)
+        status = 0 if all(row["right"] for row in rows) else 2
+    else:
+        if not found.to:
+            raise UserError("`data bundle` needs a folder to write to: --to DIR.")
+        rows = catalog.bundle(found.sets, Path(found.to))
+    print(json.dumps(rows, indent=1) if found.json else _table(rows))
+    return status
+
+
+VERBS: dict[str, Callable[[list[str]], int]] = {
+    "list": list_systems,
+    "show": show,
+    "run": run,
+    "report": report,
+    "predict": predict,
+    "compare": compare,
+    "data": data,
+}
+
+
+def _name(words: list[str], verb: str, what: str = "NAME") -> tuple[str, list[str]]:
+    """The first word, which says what the flags after it are."""
+    if not words or words[0] in ("-h", "--help"):
+        print(f"deepclassics {verb} {what} ...; `deepclassics {verb} {what} --help` tells what {what} takes.")
+        sys.exit(0 if words else 2)
+    if words[0].startswith("-"):
+        raise UserError(f"`{verb}` needs a {what} before its flags; got '{words[0]}'.")
+    return words[0], words[1:]
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    """Rows as aligned columns of text, wide or narrow, on a terminal or not."""
+    if not rows:
+        return "nothing"
+    heads = list(rows[0])
+    cells = [heads, *[["" if row[head] is None else str(row[head]) for head in heads] for row in rows]]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(heads))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells
+    )

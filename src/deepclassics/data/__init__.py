@@ -1,0 +1,118 @@
+"""Data: named sets and the user's own, as splits of examples with their facts.
+
+Nothing heavy is imported before something is loaded: `deepclassics list` and the catalog pass through here.
+"""
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deepclassics.errors import UserError
+
+if TYPE_CHECKING:
+    from deepclassics.data.streams import Splits
+
+CALLED = {"image": "pictures", "table": "a table", "text": "running text", "world": "a world"}
+
+
+def load(
+    data: str,
+    takes: Sequence[str],
+    *,
+    seed: int,
+    valid: float = 0.1,
+    test: float = 0.2,
+    target: str | None = None,
+    skip_bad: bool = False,
+    size: int | None = None,
+) -> "Splits":
+    """A named set, or what lies at a path, as examples to learn from, to choose by and to judge with.
+
+    `takes` are the kinds of data that will do. `valid` and `test` are the shares held back where the source itself has
+    no such parts, and `seed` decides what is held back. `target` is the column of a table to be predicted; `skip_bad`
+    leaves pictures out that cannot be read; `size` is the height and width, in pixels, that the user's pictures get.
+
+    Raises:
+        UserError: there is no such set or path, it is of another kind, or it holds what cannot be learnt from.
+    """
+    if valid + test >= 1:
+        raise UserError(f"The shares valid and test must leave something to learn from; got {valid:g} and {test:g}.")
+    kind = _kind(data, takes)
+    if kind not in takes:
+        raise UserError(f"This system takes {' or '.join(CALLED[taken] for taken in takes)}; {data} is {CALLED[kind]}.")
+    if target is not None and kind != "table":
+        raise UserError(f"--target names a column of a table; {data} is {CALLED[kind]}. Leave --target out.")
+    raw = _raw(data, kind, target=target, skip_bad=skip_bad, size=size)
+    splits: Splits = _module(kind).splits(raw, seed=seed, valid=valid, test=test)
+    return replace(splits, spec={**splits.spec, "data": data})
+
+
+def _module(kind: str) -> Any:
+    return importlib.import_module(f"deepclassics.data.kinds.{kind}")
+
+
+def _kind(data: str, takes: Sequence[str]) -> str:
+    """What kind of data a name or a path stands for, judged without reading more than must be."""
+    from deepclassics.data import catalog
+    from deepclassics.flags import meant
+
+    path = Path(data)
+    if data in catalog.names():
+        return catalog.find(data).KIND
+    if path.is_dir():
+        return _kind_of_folder(path)
+    if path.exists():
+        kinds = _kinds_of_file(path)
+        return next((kind for kind in kinds if kind in takes), kinds[0])
+    if _module("world").is_environment(data):
+        return "world"
+    raise UserError(
+        f"There is no data set '{data}', and no file or folder of that name.{meant(data, catalog.names())} "
+        "`deepclassics data list` shows the sets."
+    )
+
+
+def _kind_of_folder(path: Path) -> str:
+    for kind in ("image", "text"):
+        endings = _module(kind).ENDINGS
+        if any(file.suffix.lower() in endings and not file.name.startswith(".") for file in path.rglob("*")):
+            return kind
+    raise UserError(f"{path}/ must hold pictures, one folder per class, or text files; it holds neither.")
+
+
+def _kinds_of_file(path: Path) -> list[str]:
+    """The kinds that a file may be, the likeliest first: a CSV may also write down a world."""
+    ending = path.suffix.lower()
+    if ending == ".npz":
+        from deepclassics.data import arrays
+
+        found = arrays.read(path)
+        return ["table" if next(iter(found.values()))[0].ndim == 2 else "image"]
+    kinds = ["table"] * _module("table").is_table(path)
+    kinds += [kind for kind in ("text", "world") if ending in _module(kind).ENDINGS]
+    if not kinds:
+        raise UserError(
+            f"{path} must be a table ({', '.join(_module('table').ENDINGS)}), a text "
+            f"({', '.join(_module('text').ENDINGS)}), arrays (.npz), a world (.json), or a folder of pictures; "
+            f"it is none of these by its name. Save it as one of them."
+        )
+    return kinds
+
+
+def _raw(data: str, kind: str, *, target: str | None, skip_bad: bool, size: int | None) -> Any:
+    """What a set or a path holds, in the raw form of its kind."""
+    from deepclassics.data import catalog
+
+    module, path = _module(kind), Path(data)
+    if data in catalog.names():
+        raw = catalog.read(data)
+        return module.with_target(raw, target) if target is not None else raw
+    if kind == "table":
+        return module.from_path(path, target=target)
+    if kind == "image":
+        return module.from_path(path, size=size, skip_bad=skip_bad)
+    if kind == "world" and not path.exists():
+        return module.from_gymnasium(data)
+    return module.from_path(path)

@@ -1,0 +1,28 @@
+"""Answers that are classes.
+
+Letters: N examples, K classes.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from deepclassics.data.streams import Batch
+
+
+def show(answer: Batch, names: list[str], spec: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
+    """Rows of "name" and "label"; where there are probabilities, its "probability" and the two "next" candidates.
+
+    `answer` has "label", (N,) of int64, and perhaps "probability", (N, K).
+    """
+    classes = spec["target"]["classes"]
+    rows: list[dict[str, Any]] = [
+        {"name": name, "label": classes[label]} for name, label in zip(names, answer["label"].tolist(), strict=True)
+    ]
+    if "probability" in answer:
+        for row, label, shares in zip(rows, answer["label"].tolist(), answer["probability"].tolist(), strict=True):
+            others = sorted(
+                (other for other in range(len(classes)) if other != label), key=lambda other: -shares[other]
+            )
+            row["probability"] = shares[label]
+            row["next"] = {classes[other]: shares[other] for other in others[:2]}
+    return rows

@@ -1,0 +1,157 @@
+"""Typed fields as command-line flags, and what is wrong with them as sentences.
+
+A `Knobs` class is declared once, with types, bounds and descriptions; from it come the flags, the checks, the JSON of
+a run folder and the schema of a form. argparse only cuts the words apart: types and bounds are pydantic's, so that
+every mistake is worded in one place.
+"""
+
+import argparse
+import difflib
+import types
+import typing
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
+
+from deepclassics.errors import UserError
+
+
+class Knobs(BaseModel):
+    """Frozen, typed settings that refuse what they do not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+
+K = TypeVar("K", bound=Knobs)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that raises sentences instead of printing usage and leaving."""
+
+    def __init__(self, prog: str, description: str = "") -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message[0].upper()}{message[1:]}. `{self.prog} --help` tells what it takes.")
+
+    def split(self, words: Sequence[str]) -> dict[str, Any]:
+        """The words as {name: text}; flags of nobody are refused with the nearest that exists."""
+        found, rest = self.parse_known_args(words)
+        if rest:
+            known = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
+            unknown = rest[0].split("=")[0]
+            what = "option" if unknown.startswith("-") else "place for"
+            raise UserError(f"`{self.prog}` has no {what} '{unknown}'.{meant(unknown, known)} --help lists them all.")
+        return vars(found)
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """ " Did you mean 'lenet5'?", or nothing where no known word is near."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f" Did you mean '{near[0]}'?" if near else ""
+
+
+def add_flags(parser: argparse.ArgumentParser, knobs: type[Knobs], title: str) -> None:
+    """A flag for every field: `--clip-norm`; several values for a tuple; `--modern` and `--no-modern` for a switch."""
+    group = parser.add_argument_group(title)
+    for name, field in knobs.model_fields.items():
+        names = [f"--{name.replace('_', '-')}"] + ([f"--{name}"] if "_" in name else [])
+        text = f"{field.description or ''} [{shown(field.get_default(call_default_factory=True))}]".replace("%", "%%")
+        if field.annotation is bool:
+            group.add_argument(
+                *names, dest=name, action=argparse.BooleanOptionalAction, help=text, default=argparse.SUPPRESS
+            )
+        else:
+            group.add_argument(
+                *names,
+                dest=name,
+                nargs="+" if _is_tuple(field.annotation) else None,
+                metavar=_metavar(field.annotation),
+                help=text,
+                default=argparse.SUPPRESS,
+            )
+
+
+def build(knobs: type[K], values: dict[str, Any], who: str) -> K:
+    """The settings from {name: text or value}; what is wrong is said as `who`: "lenet5: lr must be ..."."""
+    given = {name: _plain(knobs.model_fields.get(name), value) for name, value in values.items()}
+    try:
+        return knobs.model_validate(given)
+    except ValidationError as error:
+        raise UserError(" ".join(sentence(knobs, fault, who) for fault in error.errors())) from None
+
+
+def sentence(knobs: type[Knobs], fault: Any, who: str) -> str:
+    """One pydantic fault as a sentence: what must be, what was got."""
+    name = str(fault["loc"][0]) if fault["loc"] else who
+    kind, context, got = fault["type"], fault.get("ctx", {}), fault.get("input")
+    if kind == "extra_forbidden":
+        return f"{who} has no knob '{name}'.{meant(name, knobs.model_fields)}"
+    bounds = {"greater_than": ("gt", "greater than"), "greater_than_equal": ("ge", "at least"),
+              "less_than": ("lt", "less than"), "less_than_equal": ("le", "at most")}  # fmt: skip
+    if kind in bounds:
+        key, words = bounds[kind]
+        must = f"must be {words} {context[key]:g}"
+    elif kind in ("int_parsing", "int_type", "int_from_float"):
+        must = "must be a whole number"
+    elif kind in ("float_parsing", "float_type", "finite_number"):
+        must = "must be a number"
+    elif kind in ("bool_parsing", "bool_type"):
+        must = "must be true or false"
+    elif kind == "literal_error":
+        return f"{who}: {name} must be {context['expected']}; got {got!r}.{meant(str(got), _choices(knobs, name))}"
+    elif kind == "value_error":
+        return f"{who}: {context['error']}"
+    else:
+        must = "must be so: " + fault["msg"][0].lower() + fault["msg"][1:]
+    return f"{who}: {name} {must}; got {shown(got)}."
+
+
+def shown(value: Any) -> str:
+    """A value as one would type it."""
+    if isinstance(value, tuple | list):
+        return " ".join(shown(item) for item in value)
+    if value is None:
+        return "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _plain(field: FieldInfo | None, value: Any) -> Any:
+    """What was typed as what pydantic should see: "none" for a missing value, one word for a tuple of one."""
+    if field is None:
+        return value
+    if isinstance(value, str) and value.lower() == "none" and type(None) in typing.get_args(field.annotation):
+        return None
+    if isinstance(value, list) and len(value) == 1 and value[0] == "none":
+        return ()
+    return value
+
+
+def _is_tuple(annotation: Any) -> bool:
+    return typing.get_origin(annotation) is tuple or any(
+        typing.get_origin(option) is tuple for option in typing.get_args(annotation)
+    )
+
+
+def _choices(knobs: type[Knobs], name: str) -> list[str]:
+    field = knobs.model_fields.get(name)
+    return [str(choice) for choice in typing.get_args(field.annotation)] if field else []
+
+
+def _metavar(annotation: Any) -> str:
+    if typing.get_origin(annotation) is typing.Literal:
+        return "{" + ",".join(map(str, typing.get_args(annotation))) + "}"
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return " or ".join(_metavar(option) for option in typing.get_args(annotation))
+    if annotation is type(None):
+        return "none"
+    if typing.get_origin(annotation) is tuple:
+        return _metavar(typing.get_args(annotation)[0])
+    return {int: "N", float: "X", str: "TEXT"}.get(annotation, "VALUE")

@@ -1,0 +1,403 @@
+"""The one loop: next batch, one step, now and then log, look and save, until the plan or `done` ends it.
+
+It has no branch on the kind of system. It sees scores, never a loss, a gradient or a hidden state; it times, records,
+watches and stops.
+"""
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from deepclassics.data.streams import Batch, Data, Stream
+from deepclassics.errors import UserError
+from deepclassics.host import Host
+from deepclassics.learn import Box, Clock, Learner, Scores, look, untraced
+from deepclassics.progress import Telling
+from deepclassics.published import beside
+from deepclassics.recipe import Recipe
+from deepclassics.run import Run
+
+SAVE_SECONDS = 30.0  # between checkpoints: what a crash can cost
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long a run is, how often it looks, and what makes it stop early.
+
+    At most `steps` updates; the validation stream is looked at every `look` updates. With `watch`, say "valid/error",
+    the weights of the lowest such score are kept and judged at the end (lower must be better), and with `patience`
+    the run ends after so many looks without a new lowest one.
+    """
+
+    steps: int
+    look: int
+    watch: str = ""
+    patience: int = 0
+
+    @classmethod
+    def passes(cls, epochs: float, stream: Stream, looks: int = 20, watch: str = "", patience: int = 0) -> "Plan":
+        """`epochs` passes over `stream` with about `looks` looks, at the ends of passes where there are that many."""
+        steps = max(1, round(epochs * len(stream)))
+        each = max(1, round(epochs / looks)) * len(stream) if epochs >= looks else max(1, steps // looks)
+        return cls(steps, each, watch, patience)
+
+    @property
+    def log(self) -> int:
+        """Updates between rows of training scores: each is a wait for the device, so 500 of them in a run at most."""
+        return max(1, min(self.look, self.steps // 500))
+
+
+class Stopped(Exception):
+    """A signal asked the run to stop; it has finished its update and saved."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.number = number
+
+
+class NotFinite(Exception):
+    """A training score is not finite."""
+
+    def __init__(self, name: str, value: float, step: int) -> None:
+        super().__init__(f"{name} became {value} at update {step}")
+        self.name, self.value, self.step = name, value, step
+
+
+def fit(
+    learner: Learner, data: Data, plan: Plan, run: Run, host: Host, telling: Telling | None = None
+) -> dict[str, Any]:
+    """Trains until the plan or the learner is done, going on from the run's checkpoint where there is one.
+
+    Returns how it ended: {"steps", "seconds", "epochs", "ended", "selection"}. Afterwards the learner's model holds the weights the
+    run stands by. Raises `Stopped` after a signal, and `UserError` when a score is not finite or nothing can be written.
+    """
+    telling = telling or Telling(quiet=True)
+    device = next(iter([*learner.model.parameters(), *learner.model.buffers()])).device
+    # What the loop itself must remember is a part of the checkpoint like any other.
+    memory = Box({"window": [], "best": math.inf, "stale": 0, "seconds": 0.0, "done": False})
+    keeper = _Keeper(learner, memory, run, host)
+    step = keeper.resume()
+    passed = time.perf_counter() - memory.value["seconds"]
+    window: list[Scores] = memory.value["window"]
+    pass_length = len(data.train)
+
+    def flush(row: dict[str, Any]) -> None:
+        """The mean of the training scores since the last row. The only place that waits for the device."""
+        if window:
+            row.update({f"train/{name}": value for name, value in _means(window, step - len(window), host).items()})
+            window.clear()
+
+    def record(row: dict[str, Any]) -> None:
+        memory.value["seconds"] = time.perf_counter() - passed
+        telling.scores(row)
+        if host.leads:
+            run.log(
+                {
+                    "step": step,
+                    "epoch": round(step / pass_length, 4),
+                    "seconds": round(memory.value["seconds"], 3),
+                    **row,
+                }
+            )
+
+    def watch(row: dict[str, Any]) -> None:
+        """Looks at the validation data, and keeps the weights if they are the best so far."""
+        if data.valid is not None:
+            scores = {f"valid/{name}": value for name, value in look(learner, data.valid).items()}
+            for name, value in scores.items():
+                if not math.isfinite(value):
+                    raise NotFinite(name, value, step)
+            row.update(scores)
+        if host.leads:
+            keeper.snapshot(step)
+        if plan.watch:
+            assert plan.watch in row, f"{plan.watch} is watched, but the scores are {', '.join(row)}"
+            value = row[plan.watch]
+            if value < memory.value["best"]:
+                memory.value.update(best=value, stale=0)
+                if host.leads:
+                    run.keep(learner.model.state_dict())
+            else:
+                memory.value["stale"] += 1
+
+    def ended() -> str:
+        if learner.done:
+            return "done"
+        if plan.patience and memory.value["stale"] >= plan.patience:
+            return "patience"
+        return "planned" if step >= plan.steps else ""
+
+    telling.begin(step, plan.steps, data.train.items, data.train.unit)
+    batch: Batch = {}
+    try:
+        with _signals() as stopping:
+            if step == 0:
+                row: dict[str, Any] = {}
+                watch(row)
+                record(row)
+                keeper.save(step)
+            while not ended():
+                batch = data.train.at(step)
+                with host.autocast(device):
+                    window.append(learner.step(batch, Clock(step, plan.steps, pass_length)))
+                step += 1
+                looks = step % plan.look == 0 or step >= plan.steps or learner.done
+                if looks or step % plan.log == 0:
+                    row = {}
+                    flush(row)
+                    if looks:
+                        watch(row)
+                    record(row)
+                if time.perf_counter() >= telling.due:
+                    telling.step(step)
+                if keeper.due(step, looks) or (stopping and host.ranks == 1):
+                    if not window or _finite(window):
+                        memory.value["seconds"] = time.perf_counter() - passed
+                        keeper.save(step)
+                if stopping:
+                    raise Stopped(stopping[0])
+    except NotFinite as fault:
+        raise UserError(_autopsy(fault, keeper, data.train, plan, host, device)) from None
+    finally:
+        telling.end()
+    keeper.save(step)
+    # A learner that is done has found what it sought; otherwise the weights that were best on validation data stand.
+    best = bool(plan.watch) and not learner.done
+    if host.leads and not best:
+        run.keep(learner.model.state_dict())
+    if host.ranks > 1:
+        dist.barrier()  # the weights must be there before the others read them
+    if best:
+        learner.model.load_state_dict(run.weights())
+    return {
+        "steps": step,
+        "seconds": round(memory.value["seconds"], 3),
+        "epochs": round(step / pass_length, 4),
+        "ended": ended(),
+        "selection": f"best by {plan.watch}" if best else "last weights",
+    }
+
+
+def carry_out(recipe: Recipe, path: Path, host: Host, telling: Telling | None = None) -> dict[str, Any]:
+    """A whole run of `recipe` in the folder `path`: begun, gone on with, or, if it is finished, its result.
+
+    Returns what result.json holds: "system", "data", "steps", "seconds", "scores", "published", "ended".
+    """
+    telling = telling or Telling(quiet=True)
+    run = Run.begin(path, recipe) if host.leads else Run(path)
+    if (result := run.result()) is not None:
+        return result
+    device = host.place()
+    try:
+        data = recipe.load().on(device, host.rank, host.ranks)
+        torch.manual_seed(recipe.seed)
+        model = host.prepare(recipe.model(data.spec), device)
+        learner = recipe.learner(model)
+        plan = recipe.plan(data)
+        torch.manual_seed(recipe.seed * 1_000_003 + 1 + host.rank)  # each rank draws its own noise
+        if host.leads:
+            run.describe(recipe, data.spec, host.facts(device))
+            run.hold()
+            telling.say(_opening(recipe, data, model, path))
+        how = fit(learner, data, plan, run, host, telling)
+        scores = {name: value for name, value in run.metrics()[-1].items() if "/" in name}
+        for split, stream in (("valid", data.valid), ("test", data.test)):
+            if stream is not None:
+                scores.update({f"{split}/{name}": value for name, value in look(learner, stream).items()})
+        result = {
+            "system": recipe.name(),
+            "data": data.spec["data"],
+            **how,
+            "examples": data.spec["examples"],
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "scores": scores,
+        }
+        found, remarks = recipe.conclude(learner, data)
+        result["scores"] |= found
+        result["remarks"] = remarks
+        result["published"] = beside(recipe, data.spec, result)
+        if host.leads:
+            run.finish(result)
+        return result
+    finally:
+        run.release()
+        if dist.is_available() and dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def _opening(recipe: Recipe, data: Data, model: nn.Module, path: Path) -> str:
+    counts = ", ".join(f"{count:,} {split}" for split, count in data.spec["examples"].items() if count)
+    parameters = sum(p.numel() for p in model.parameters())
+    return f"{recipe.name()} on {data.spec['data']} ({counts}); {parameters:,} parameters; in {path}"
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collects Ctrl-C and SIGTERM, so that the update under way is finished first. A second Ctrl-C does not wait."""
+    numbers: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        if numbers and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        numbers.append(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield numbers
+        return
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield numbers
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stacked(window: list[Scores], name: str) -> Tensor:
+    """One score of every update in the window, (updates,) of float64 on the device."""
+    return torch.stack([torch.as_tensor(scores[name], dtype=torch.float64) for scores in window])
+
+
+def _finite(window: list[Scores]) -> bool:
+    return all(bool(_stacked(window, name).isfinite().all()) for name in window[0])
+
+
+def _means(window: list[Scores], first: int, host: Host) -> dict[str, float]:
+    """The mean of every score over the window and over the ranks. `first` updates were done before the window."""
+    for scores in window:
+        assert scores.keys() == window[0].keys(), "a step must return scores of the same names every time"
+    table = torch.stack([_stacked(window, name) for name in window[0]])
+    if host.ranks > 1:
+        dist.all_reduce(table)
+        table /= host.ranks
+    if not bool(table.isfinite().all()):
+        updates, names = torch.nonzero(~table.T.isfinite(), as_tuple=True)
+        name = list(window[0])[int(names[0])]
+        raise NotFinite(f"train/{name}", float(table[int(names[0]), int(updates[0])]), first + int(updates[0]) + 1)
+    return dict(zip(window[0], table.mean(1).tolist(), strict=True))
+
+
+class _Keeper:
+    """Saves and restores all that a run changes: the learner's parts, the loop's memory, the random states."""
+
+    def __init__(self, learner: Learner, memory: Box, run: Run, host: Host) -> None:
+        self.learner, self.memory, self.run, self.host = learner, memory, run, host
+        self.saved = time.perf_counter()
+
+    def due(self, step: int, looks: bool) -> bool:
+        if self.host.save_every:
+            return step % self.host.save_every == 0
+        if self.host.ranks > 1:  # the ranks' clocks differ; all must save at the same update
+            return looks
+        return looks and time.perf_counter() - self.saved > SAVE_SECONDS
+
+    def save(self, step: int) -> None:
+        parts = self.learner.parts()
+        self.memory.value["done"] = self.learner.done
+        own = {name: part.state_dict() for name, part in parts.items() if isinstance(part, Box) and part.local}
+        ranks = self.host.gather({"parts": own, "random": _random_state()})
+        if self.host.leads:
+            shared = {name: part.state_dict() for name, part in parts.items() if name not in own}
+            self.run.save({"step": step, "parts": shared, "loop": self.memory.state_dict(), "ranks": ranks})
+        self.saved = time.perf_counter()
+
+    def resume(self) -> int:
+        """Puts everything back as it was when last saved, and returns how many updates were done by then."""
+        checkpoint = self.run.checkpoint()
+        if checkpoint is None:
+            return 0
+        if len(checkpoint["ranks"]) != self.host.ranks:
+            raise UserError(
+                f"{self.run.path} was run on {len(checkpoint['ranks'])} ranks and must go on with as many; "
+                f"got {self.host.ranks}."
+            )
+        own = checkpoint["ranks"][self.host.rank]
+        for name, part in self.learner.parts().items():
+            part.load_state_dict(own["parts"][name] if name in own["parts"] else checkpoint["parts"][name])
+        window = self.memory.value["window"]
+        self.memory.load_state_dict(checkpoint["loop"])
+        window[:] = self.memory.value["window"]
+        self.memory.value["window"] = window
+        self.learner.done = self.memory.value["done"]
+        _set_random_state(own["random"])
+        if self.host.leads:
+            self.run.rewind(checkpoint["step"])
+        return checkpoint["step"]
+
+    def snapshot(self, step: int) -> None:
+        with untraced(self.learner.model):
+            tensors = self.learner.snapshot()
+        if tensors:
+            self.run.snapshot(step, tensors)
+
+
+def _random_state() -> dict[str, Any]:
+    return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []}
+
+
+def _set_random_state(state: dict[str, Any]) -> None:
+    torch.set_rng_state(state["cpu"])
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])
+
+
+def _autopsy(fault: NotFinite, keeper: _Keeper, stream: Stream, plan: Plan, host: Host, device: torch.device) -> str:
+    """What went first: the run is resumed from its last good checkpoint and watched, update by update.
+
+    Runs are exactly repeatable, so nothing need be recorded while all is well.
+    """
+    step = keeper.resume()
+    good = step
+    first = ""
+    while step < fault.step and not first:
+        batch = stream.at(step)
+        found: list[str] = []
+        handles = _listen(keeper.learner, found)
+        with host.autocast(device):
+            keeper.learner.step(batch, Clock(step, plan.steps, len(stream)))
+        for handle in handles:
+            handle.remove()
+        step += 1
+        first = found[0] if found else _bad_parameter(keeper.learner)
+    keeper.resume()
+    where = f"The first to go was {first}, at update {step}." if first else "No parameter and no output of a layer was."
+    tensors = {name: value for name, value in batch.items() if isinstance(value, Tensor)}
+    kept = f" Its batch is in {keeper.run.keep_batch(tensors)}." if host.leads and tensors else ""
+    return (
+        f"{fault.name} became {fault.value} at update {fault.step}. {where}{kept} "
+        f"The checkpoint of update {good} is kept. Begin again with a smaller --lr or with --clip-norm, "
+        f"or look into the batch."
+    )
+
+
+def _listen(learner: Learner, found: list[str]) -> list[Any]:
+    """Hooks that note the name of the first module whose output is not finite."""
+
+    def hook(name: str) -> Any:
+        def note(module: nn.Module, inputs: Any, output: Any) -> None:
+            tensors = [output] if isinstance(output, Tensor) else [t for t in output if isinstance(t, Tensor)]
+            if not found and not all(bool(t.isfinite().all()) for t in tensors):
+                found.append(f"the output of {name or 'the model'}")
+
+        return note
+
+    modules = learner.model.named_modules()
+    return [module.register_forward_hook(hook(name)) for name, module in modules if not list(module.children())]
+
+
+def _bad_parameter(learner: Learner) -> str:
+    for name, parameter in learner.model.named_parameters():
+        if not bool(parameter.isfinite().all()):
+            return f"the parameter {name}"
+        if parameter.grad is not None and not bool(parameter.grad.isfinite().all()):
+            return f"the gradient of {name}"
+    return ""

@@ -1,0 +1,172 @@
+"""Recipes: everything that decides the result of a run, as one frozen, typed object; and how they are found by name.
+
+A system is one file under `systems/<family>/`; the file's name is the system's name, and its class derived from
+`Recipe` is the recipe. There is no registry and no import list: `names()` looks at files, and only `find` imports.
+"""
+
+import ast
+import functools
+import importlib
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from deepclassics.errors import UserError
+from deepclassics.flags import Knobs, meant
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from torch import nn
+
+    from deepclassics.data.streams import Batch, Data
+    from deepclassics.learn import Learner
+    from deepclassics.loop import Plan
+    from deepclassics.report.evidence import Evidence
+
+# Knobs that many recipes share: one name, one meaning, one bound everywhere.
+Rate = Annotated[float, Field(gt=0, description="learning rate")]
+BatchSize = Annotated[int, Field(ge=1, description="examples per update, over all ranks")]
+Epochs = Annotated[float, Field(gt=0, description="passes over the training examples")]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Decay = Annotated[float, Field(ge=0)]
+Rule = Annotated[
+    Literal["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "adamw"],
+    Field(description="torch's optimizer of that name"),
+]
+Course = Annotated[
+    Literal["constant", "linear", "cosine", "step", "exponential", "onecycle"],
+    Field(description="of the learning rate over the run"),
+]
+Clip = Annotated[float | None, Field(gt=0)]
+
+
+@dataclass(frozen=True)
+class Published:
+    """A figure somebody published, to stand beside ours.
+
+    `on` is the data set, `score` the name of our score that means the same ("test/error"), `verified` whether the
+    figure was read in its source or in a copy that quotes it. `protocol` says under what circumstances it was got,
+    {"epochs": 20, "selection": "last weights", ...}; what of it differs from a run is printed beside that run. Keys
+    that are knobs of the recipe, or that its `protocol` method or the loop gives, are compared; the others are told.
+    """
+
+    on: str
+    score: str
+    value: float
+    source: str
+    verified: bool = True
+    protocol: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of a report. `draw` makes it when the page is written, so a missing data set costs one picture.
+
+    What is best read, as samples of text, is a picture too: then `draw` gives the text, shown as it is.
+    """
+
+    title: str
+    caption: str
+    draw: "Callable[[], Figure | str]"
+
+
+class Recipe(Knobs):
+    """One system with its settings: data, model, learner and plan, and what predict and report need of it."""
+
+    takes: ClassVar[
+        tuple[str, ...]
+    ]  # kinds of data it learns from and is asked with: "image", "table", "text", "world"
+    gives: ClassVar[tuple[str, ...]]  # kinds of answer, the one whose column is there: "label", "number", "image" ...
+    asked: ClassVar[str] = ""  # what predict is given, where that is not the kind of the data
+    published: ClassVar[tuple[Published, ...]] = ()
+    options: ClassVar[type[Knobs]] = Knobs  # what `predict` can be told besides its input
+
+    data: str = Field(description="a named data set (`deepclassics data list`), or a path to your own")
+    seed: int = Field(0, ge=0, description="of the first weights, the order of the examples, and their split")
+
+    @classmethod
+    def name(cls) -> str:
+        """The system's name: the name of its file."""
+        return cls.__module__.rpartition(".")[2]
+
+    @abstractmethod
+    def load(self) -> "Data":
+        """The data it learns from, as streams of batches."""
+
+    @abstractmethod
+    def model(self, spec: dict[str, Any]) -> "nn.Module":
+        """The net for data of these facts. Needs nothing but `spec`."""
+
+    @abstractmethod
+    def learner(self, model: "nn.Module") -> "Learner":
+        """Whoever trains `model`."""
+
+    @abstractmethod
+    def plan(self, data: "Data") -> "Plan":
+        """How long, how often to look, and when to stop."""
+
+    @abstractmethod
+    def answer(self, model: "nn.Module", question: "Batch", options: Any) -> "Batch":
+        """What predict shows for a batch of user's input, in evaluation mode and without gradients: the columns that
+        the kind of answer in `gives` shows."""
+
+    def pictures(self, evidence: "Evidence") -> list[Picture]:
+        """The pictures of its report."""
+        return []
+
+    def conclude(self, learner: "Learner", data: "Data") -> tuple[dict[str, float], list[str]]:
+        """What can be said once, at the end: scores by full name ("train/mistakes"), and remarks in whole sentences."""
+        return {}, []
+
+    def protocol(self, spec: dict[str, Any]) -> dict[str, Any]:
+        """Circumstances beyond the knobs that published figures differ in: {"preprocessing": ..., ...}."""
+        return {}
+
+
+FAMILIES = Path(__file__).parent / "systems"
+
+
+@functools.cache
+def names() -> dict[str, str]:
+    """Every system's name and module, in the order of the families' and files' names. Imports nothing."""
+    files = sorted(path for path in FAMILIES.glob("*/*.py") if not path.name.startswith("_"))
+    return {path.stem: f"deepclassics.systems.{path.parent.name}.{path.stem}" for path in files}
+
+
+def titles() -> list[tuple[str, str, str]]:
+    """(name, family, one sentence) of every system, from the first lines of their files."""
+    rows = []
+    for name, module in names().items():
+        first = docstring(name).partition("\n")[0]
+        rows.append((name, module.split(".")[-2], first.partition(": ")[2] or first))
+    return rows
+
+
+def docstring(name: str) -> str:
+    """The docstring of a system's file, read without importing it."""
+    module = names()[check(name)]
+    path = FAMILIES.joinpath(*module.split(".")[2:]).with_suffix(".py")
+    return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+
+
+def check(name: str) -> str:
+    """`name` itself where there is such a system; a sentence with the nearest name where there is none."""
+    if name not in names():
+        raise UserError(f"There is no system '{name}'.{meant(name, names())} `deepclassics list` shows them all.")
+    return name
+
+
+def find(name: str) -> type[Recipe]:
+    """The recipe of a system. Imports its file, and with it torch."""
+    module = importlib.import_module(names()[check(name)])
+    own = [
+        thing
+        for thing in vars(module).values()
+        if isinstance(thing, type) and issubclass(thing, Recipe) and thing.__module__ == module.__name__
+    ]
+    assert len(own) == 1, f"{module.__name__} must hold exactly one Recipe; it holds {len(own)}"
+    return own[0]

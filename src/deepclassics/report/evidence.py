@@ -1,0 +1,119 @@
+"""What a report may look at: all that a run folder holds, and the model's answers, never a live object."""
+
+import math
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from deepclassics.data.streams import Batch, Chunks, Columns, InOrder, Passage, Shuffled, Splits, Stream, World
+from deepclassics.errors import UserError
+from deepclassics.learn import untraced
+from deepclassics.recipe import Recipe
+from deepclassics.run import Run
+
+BATCH = 500  # examples answered at a time
+
+
+class Evidence:
+    """A run folder as a recipe's pictures see it. Everything is read when first asked for, and once."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self._answers: dict[str, tuple[Batch, Columns]] = {}
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        return self.run.recipe()
+
+    @cached_property
+    def spec(self) -> dict[str, Any]:
+        return self.run.spec()
+
+    @cached_property
+    def model(self) -> nn.Module:
+        """The model with the weights that the run stands by, in evaluation mode, on the CPU."""
+        model = self.recipe.model(self.spec)
+        model.load_state_dict(self.run.weights())
+        return model.eval()
+
+    @cached_property
+    def metrics(self) -> list[dict[str, Any]]:
+        """The rows of metrics.jsonl."""
+        return self.run.metrics()
+
+    @cached_property
+    def snapshots(self) -> list[tuple[int, dict[str, Tensor]]]:
+        """(updates done, what the learner's `snapshot` gave then), in order."""
+        return self.run.snapshots()
+
+    @cached_property
+    def result(self) -> dict[str, Any] | None:
+        """What result.json holds; None where the run has not finished."""
+        return self.run.result()
+
+    def splits(self) -> Splits:
+        """The data of the run, read again. Raises UserError where they are gone, or are no longer the same."""
+        return self._splits
+
+    @cached_property
+    def _splits(self) -> Splits:
+        data = self.recipe.load()
+        changed = _difference(self.spec, data.spec, "")
+        if changed:
+            raise UserError(
+                f"{self.recipe.data} must hold the data that this run learnt from; {changed} has changed since. "
+                f"Put them back, or run again in another --out."
+            )
+        return Splits(self.spec, _held(data.train), _held(data.valid), _held(data.test))
+
+    def answers(self, split: str = "test") -> tuple[Batch, Columns]:
+        """What the model answers to every example of a split, and the split itself with what is right.
+
+        The first holds the columns of `recipe.answer` ("label", "probability", "number", ...), the second those of
+        the data ("image" or "features", and "label" or "number"), row for row.
+        """
+        if split not in self._answers:
+            columns = getattr(self.splits(), split)
+            if not isinstance(columns, Columns) or not len(columns):
+                raise UserError(f"This run has no {split} examples that could be answered.")
+            self._answers[split] = (self.ask(columns), columns)
+        return self._answers[split]
+
+    def ask(self, columns: Columns) -> Batch:
+        """The model's answers to examples: those columns of `recipe.answer` that are tensors."""
+        options = self.recipe.options()
+        pieces = []
+        with untraced(self.model):
+            for begin in range(0, len(columns), BATCH):
+                question = columns.take(slice(begin, begin + BATCH))
+                pieces.append(self.recipe.answer(self.model, question, options))
+        names = [name for name, value in pieces[0].items() if isinstance(value, Tensor)]
+        return {name: torch.cat([piece[name] for piece in pieces]) for name in names}
+
+
+def _held(stream: Stream | None) -> Any:
+    """What a stream draws its batches from."""
+    if isinstance(stream, Shuffled | InOrder):
+        return stream.columns
+    if isinstance(stream, Chunks | Passage):
+        return stream.ids
+    return stream.world if isinstance(stream, World) else None
+
+
+def _difference(kept: Any, read: Any, place: str) -> str:
+    """The first place where facts of the data differ by more than rounding, "" where none does."""
+    if isinstance(kept, dict) and isinstance(read, dict):
+        if kept.keys() != read.keys():
+            return place or "their kind"
+        pairs = [(kept[key], read[key], str(key)) for key in kept]
+    elif isinstance(kept, list | tuple) and isinstance(read, list | tuple):
+        if len(kept) != len(read):
+            return place
+        pairs = [(one, other, place) for one, other in zip(kept, read, strict=True)]
+    elif isinstance(kept, float) and isinstance(read, float | int):
+        return "" if math.isclose(kept, read, rel_tol=1e-5, abs_tol=1e-6) else place
+    else:
+        return "" if kept == read else place
+    return next((changed for one, other, where in pairs if (changed := _difference(one, other, where))), "")

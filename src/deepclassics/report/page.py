@@ -1,0 +1,390 @@
+"""The report of a run: one page that explains itself, with its pictures beside it.
+
+It needs no script, no font and no address from elsewhere: it reads the same from a memory stick in ten years.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import warnings
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deepclassics.errors import UserError
+from deepclassics.flags import shown
+from deepclassics.metrics import FALLING, RISING
+from deepclassics.progress import duration, figure
+from deepclassics.recipe import Picture, Recipe, docstring
+from deepclassics.report.evidence import Evidence
+from deepclassics.report.style import has_letters, many, settings
+from deepclassics.run import Run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DOTS = 160  # of a picture, an inch: sharp on a screen of two dots a pixel, and in print
+MISSING = "The fonts of this machine lack some of the letters; boxes stand for them."
+
+
+def write(run: Run) -> Path:
+    """Writes RUN/report/index.html and returns its path. The report that was there before stays until all is written.
+
+    A picture that cannot be drawn, because the data are gone or for another reason of the user's, becomes a note.
+    """
+    evidence = Evidence(run)
+    name = run.facts()["system"]
+    place, fresh, old = (run.path / f"report{end}" for end in ("", f".{os.getpid()}.part", f".{os.getpid()}.old"))
+    try:
+        fresh.mkdir()
+        body = "\n".join(_sections(evidence, name, fresh))
+        (fresh / "index.html").write_text(_whole(f"{name} on {evidence.recipe.data}", body), encoding="utf-8")
+        if place.exists():
+            place.rename(old)
+        fresh.rename(place)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(
+            f"{place} could not be written: {reason}. Make room there, or copy the run folder to where you can write."
+        ) from None
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+    return place / "index.html"
+
+
+def _sections(evidence: Evidence, name: str, folder: Path) -> Iterable[str]:
+    recipe, result = evidence.recipe, evidence.result
+    first, rest = _explained(docstring(name))
+    title, _, sentence = first[0].partition(": ") if first else (name, "", "")
+    yield f"<header><h1>{escape(title)} on {escape(str(evidence.spec['data']))}</h1>"
+    yield f'<p class="lead">{escape(sentence[:1].upper() + sentence[1:])}</p>'
+    yield "".join(f"<p>{escape(paragraph)}</p>" for paragraph in first[1:])
+    yield f"<p>{escape(_what_ran(evidence))}</p>"
+    yield "".join(f'<p class="verdict">{escape(line)}</p>' for line in verdict(evidence.run.path, result))
+    yield "".join(f"<p>{escape(remark)}</p>" for remark in (result or {}).get("remarks", [])) + "</header>"
+    yield "<main>"
+    if result and result["published"]:
+        yield _section("Measured beside published", _published(result["published"]))
+    yield _section("Scores", _scores(evidence))
+    yield _section("Pictures", _pictures(recipe, evidence, folder))
+    yield _section("Knobs", _knobs(recipe))
+    yield _section("Data", _data(evidence.spec))
+    yield _section("Where it ran", _host(evidence))
+    yield _section("From here", _commands(recipe, evidence.run.path, finished=result is not None))
+    if rest:
+        yield _section("About the system", "".join(_paragraph(paragraph) for paragraph in rest))
+    yield "</main>"
+
+
+# --- what is told in words
+
+
+def _explained(text: str) -> tuple[list[str], list[str]]:
+    """The paragraphs of a system's docstring before its first heading, and those from it on."""
+    paragraphs = [" ".join(block.split()) for block in re.split(r"\n\s*\n", text.strip()) if block.strip()]
+    heading = next((k for k, block in enumerate(paragraphs) if block.startswith("Source:")), len(paragraphs))
+    return paragraphs[:heading], paragraphs[heading:]
+
+
+def _paragraph(paragraph: str) -> str:
+    """A paragraph whose heading, if it has one ("Source: ..."), is marked."""
+    heading = re.match(r"([A-Z][a-z ]{2,40}):\s", paragraph)
+    if heading:
+        return f"<h3>{escape(heading[1])}</h3><p>{escape(paragraph[heading.end() :])}</p>"
+    return f"<p>{escape(paragraph)}</p>"
+
+
+def _what_ran(evidence: Evidence) -> str:
+    names = {"train": "training", "valid": "validation"}
+    counts = ", ".join(
+        f"{count:,} {names.get(split, split)}" for split, count in evidence.spec["examples"].items() if count
+    )
+    told = f"Run on {evidence.spec['data']}" + (f" ({counts} examples)" if counts else "")
+    result = evidence.result
+    if result is None:
+        steps = evidence.metrics[-1]["step"] if evidence.metrics else 0
+        return f"{told}. It has not finished: {many(steps, 'update')} so far."
+    ended = {
+        "planned": "as planned",
+        "patience": "when the watched score no longer fell",
+        "done": "having nothing left to learn",
+    }
+    return (
+        f"{told}: {many(result['parameters'], 'parameter')}, {many(result['steps'], 'update')} in "
+        f"{duration(result['seconds'])}, ended {ended.get(result['ended'], result['ended'])}. "
+        f"Judged: {result['selection']}."
+    )
+
+
+def verdict(path: Path, result: dict[str, Any] | None) -> list[str]:
+    """A sentence for every published figure: reached or not, by how much, and whether the protocol was the same."""
+    if result is None:
+        return [f"Not finished: `deepclassics run` with --out {path} goes on with it."]
+    lines = []
+    for row in result["published"]:
+        published = f"published {figure(row['value'])} ({row['source']})"
+        if row["measured"] is None:
+            lines.append(f"{row['score']}: {published}; not measured here.")
+            continue
+        differs = len(row["differs"])
+        protocol = f"the protocol differs in {many(differs, 'point')}" if differs else "by the published protocol"
+        ending = _ending(row["score"], row["measured"] - row["value"])
+        lines.append(f"{row['score']} {figure(row['measured'])}, {published}: {ending}; {protocol}.")
+    return lines or ["No published figure is known for these data."]
+
+
+def _ending(score: str, distance: float) -> str:
+    """How a score that lies `distance` above the published one has done."""
+    name = score.rpartition("/")[2]
+    if name in RISING | FALLING:
+        better = distance >= 0 if name in RISING else distance <= 0
+        return "reached" if better else f"missed by {figure(abs(distance))}"
+    return f"{figure(abs(distance))} {'above' if distance > 0 else 'below'} it" if distance else "the same"
+
+
+# --- what is told in tables
+
+
+def _published(rows: Sequence[dict[str, Any]]) -> str:
+    def differs(row: dict[str, Any]) -> str:
+        items = "".join(f"<li>{escape(sentence)}</li>" for sentence in row["differs"])
+        return f"<ul>{items}</ul>" if items else "nothing that is known"
+
+    cells = [
+        [
+            escape(row["score"]),
+            "not measured" if row["measured"] is None else figure(row["measured"]),
+            figure(row["value"]),
+            escape(row["source"]) + ("" if row["verified"] else " <em>(not verified)</em>"),
+            differs(row),
+        ]
+        for row in rows
+    ]
+    return _table(
+        ["score", "measured", "published", "source", "what differs"],
+        cells,
+        "Errors and accuracies are fractions. “Not verified”: not read in the source or in a copy that quotes it.",
+        numbers=(1, 2),
+    )
+
+
+def _scores(evidence: Evidence) -> str:
+    """A row a score and a column a split."""
+    result = evidence.result
+    scores: dict[str, float] = dict(result["scores"]) if result else {}
+    if not result:
+        for row in evidence.metrics:
+            scores.update({name: value for name, value in row.items() if "/" in name})
+    if not scores:
+        return "<p>None yet.</p>"
+    pairs = [name.split("/", 1) for name in scores]
+    splits = sorted({split for split, _ in pairs}, key=lambda split: ("train valid test".find(split), split))
+    cells = [
+        [escape(score), *[figure(scores[key]) if (key := f"{split}/{score}") in scores else "" for split in splits]]
+        for score in dict.fromkeys(score for _, score in pairs)
+    ]
+    told = "At the end of the run" if result else "The newest, of a run that has not finished"
+    caption = f"{told}. Training scores are means over the last updates; the others are over all examples of the split."
+    return _table(["score", *splits], cells, caption, numbers=range(1, len(splits) + 1))
+
+
+def _knobs(recipe: Recipe) -> str:
+    cells = []
+    for name, field in type(recipe).model_fields.items():
+        value, usual = getattr(recipe, name), field.get_default(call_default_factory=True)
+        changed = value != usual
+        told = (
+            f"<strong>{escape(shown(value))}</strong> (default {escape(shown(usual))})"
+            if changed
+            else escape(shown(value))
+        )
+        cells.append([f"<code>--{name.replace('_', '-')}</code>", told, escape(field.description or "")])
+    return _table(
+        ["knob", "value", "what it is"], cells, "Everything that decides the result. Strong: not the default."
+    )
+
+
+def _data(spec: dict[str, Any]) -> str:
+    cells = [["data", escape(str(spec["data"]))]]
+    cells += [[f"{split} examples", f"{count:,}"] for split, count in spec["examples"].items()]
+    if "shape" in spec:
+        cells.append(["shape", " × ".join(map(str, spec["shape"])) + " (channels, height, width)"])
+    if "feature_names" in spec:
+        names = spec["feature_names"]
+        more = f" and {len(names) - 12} more" if len(names) > 12 else ""
+        cells.append(["features", escape(", ".join(names[:12]) + more)])
+    if "vocabulary" in spec:
+        cells.append(["vocabulary", f"{many(len(spec['vocabulary']), 'character')}"])
+    target = spec.get("target", {})
+    if target.get("kind") == "class":
+        classes = target["classes"]
+        # Pictures call by its number a class whose name they cannot write.
+        numbered = not all(map(has_letters, classes))
+        words = [f"#{k} {word}" if numbered else word for k, word in enumerate(classes)]
+        cells.append([f"classes of {escape(target['name'])}", escape(", ".join(words))])
+    elif target.get("kind") == "number":
+        told = f"{target['name']}, mean {figure(target['mean'])}, standard deviation {figure(target['std'])}"
+        cells.append(["target", escape(told)])
+    return _table(["fact", "value"], cells, "Statistics are of the training examples alone.")
+
+
+def _host(evidence: Evidence) -> str:
+    facts = {**evidence.run.host(), "run folder": str(evidence.run.path)}
+    cells = [[escape(name.replace("_", " ")), escape(shown(value))] for name, value in facts.items()]
+    return _table(["fact", "value"], cells, "Where it ran changes a result by rounding only.")
+
+
+def _commands(recipe: Recipe, path: Path, finished: bool) -> str:
+    run, name = shlex.quote(str(path)), recipe.name()
+    question = {"image": "picture.png", "table": "rows.csv", "text": "'Some text'"}
+    asked = question.get(recipe.asked or recipe.takes[0], "INPUT")
+    lines = [
+        ("Print the result again" if finished else "Go on with the run", command(recipe, path)),
+        ("Ask it about new input", f"deepclassics predict {run} {asked}"),
+        ("Compare it with another run", f"deepclassics compare {run} OTHER_RUN"),
+        ("Five seeds, and their spread", f"{command(recipe)} --seeds 5"),
+        ("What the knobs mean", f"deepclassics show {name}"),
+    ]
+    return "".join(f"<p>{escape(what)}:</p><pre><code>{escape(line)}</code></pre>" for what, line in lines)
+
+
+def command(recipe: Recipe, path: Path | None = None) -> str:
+    """What to type for this run, and for its folder if one is given."""
+    words = ["deepclassics", "run", recipe.name()]
+    for name, field in type(recipe).model_fields.items():
+        value, flag = getattr(recipe, name), name.replace("_", "-")
+        if value == field.get_default(call_default_factory=True):
+            continue
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            values = (value or (None,)) if isinstance(value, tuple) else (value,)
+            words += [f"--{flag}", *[shlex.quote(shown(one)) for one in values]]
+    return " ".join(words + (["--out", shlex.quote(str(path))] if path else []))
+
+
+# --- what is told in pictures
+
+
+def _pictures(recipe: Recipe, evidence: Evidence, folder: Path) -> str:
+    try:
+        pictures = recipe.pictures(evidence)
+    except UserError as error:
+        return f'<p class="note">{escape(str(error))}</p>'
+    return "\n".join(_picture(picture, place, folder) for place, picture in enumerate(pictures, 1)) or "<p>None.</p>"
+
+
+def _picture(picture: Picture, place: int, folder: Path) -> str:
+    heading = f"<h3>{escape(picture.title)}</h3>"
+    words = re.sub(r"[^a-z0-9]+", "-", picture.title.lower()).strip("-")
+    file = folder / f"{place:02d}-{words[:40]}.png"
+    caption = f"<figcaption>{escape(picture.caption)}</figcaption>"
+    with settings():
+        try:
+            drawn = picture.draw()
+        except UserError as error:
+            return f'{heading}<p class="note">Not drawn: {escape(str(error))}</p>'
+        if isinstance(drawn, str):
+            return f'{heading}<figure class="text"><pre>{escape(drawn)}</pre>{caption}</figure>'
+        missing = save(drawn, file)
+    width, height = (round(96 * inches) for inches in drawn.get_size_inches())
+    image = f'<img src="{file.name}" width="{width}" height="{height}" alt="{escape(picture.title)}">'
+    note = f'<p class="note">{MISSING}</p>' if missing else ""
+    return f"{heading}<figure>{image}{caption}</figure>{note}"
+
+
+def save(figure: "Figure", file: Path) -> bool:
+    """Writes a figure as PNG. Returns whether the fonts of this machine lack some of its letters."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.filterwarnings("always", message="Glyph .* missing from font")
+        figure.savefig(file, dpi=DOTS)
+    return any("missing from font" in str(warning.message) for warning in caught)
+
+
+# --- the page itself
+
+
+def _section(title: str, content: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>\n{content}</section>"
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], caption: str, numbers: Iterable[int] = ()) -> str:
+    """A table of cells that are HTML already; the first of a row is its head. `numbers` are the columns of numbers."""
+    kinds = ['class="number"' if column in set(numbers) else "" for column in range(len(heads))]
+    top = "".join(f'<th scope="col" {kind}>{escape(head)}</th>' for head, kind in zip(heads, kinds, strict=True))
+    body = "".join(
+        f'<tr><th scope="row">{row[0]}</th>'
+        + "".join(f"<td {kind}>{cell}</td>" for cell, kind in zip(row[1:], kinds[1:], strict=True))
+        + "</tr>\n"
+        for row in rows
+    )
+    return (
+        f'<div class="wide"><table><caption>{escape(caption)}</caption>'
+        f"<thead><tr>{top}</tr></thead>\n<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _whole(title: str, body: str) -> str:
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="script-src 'none'; object-src 'none'">
+<title>{escape(title)}</title>
+<style>{STYLE}</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
+
+
+STYLE = """
+:root { --ink: #1b1f23; --soft: #59626b; --paper: #ffffff; --line: #d9dde1; --card: #f5f7f8; --mark: #0072b2; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e4e7ea; --soft: #a3abb3; --paper: #16191c; --line: #363c42; --card: #20252a; --mark: #56b4e9; }
+}
+* { box-sizing: border-box; }
+body { font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; color: var(--ink);
+  background: var(--paper); margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 60rem; }
+h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 .3rem; }
+h2 { font-size: 1.3rem; margin: 2.6rem 0 .7rem; padding-bottom: .25rem; border-bottom: 1px solid var(--line); }
+h3 { font-size: 1.05rem; margin: 1.6rem 0 .5rem; }
+p { max-width: 46rem; margin: .5rem 0; }
+.lead { font-size: 1.15rem; color: var(--soft); margin-top: 0; }
+.verdict { border-left: 4px solid var(--mark); background: var(--card); padding: .6rem .9rem; font-weight: 600; }
+.note { border-left: 4px solid #e69f00; background: var(--card); padding: .6rem .9rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .92rem; min-width: min(100%, 34rem); }
+caption { text-align: left; color: var(--soft); padding-bottom: .4rem; max-width: 46rem; }
+th, td { text-align: left; vertical-align: top; padding: .32rem 1.1rem .32rem 0; border-bottom: 1px solid var(--line); }
+thead th { border-bottom: 2px solid var(--line); color: var(--soft); font-weight: 600; }
+tbody th { font-weight: 500; white-space: nowrap; }
+.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td ul { margin: 0; padding-left: 1rem; }
+figure { margin: .5rem 0 1rem; padding: .9rem; background: #ffffff; color: #1b1f23; border: 1px solid var(--line);
+  border-radius: 8px; width: fit-content; max-width: 100%; }
+figure img { display: block; max-width: 100%; height: auto; }
+figcaption { font-size: .9rem; color: #59626b; margin-top: .6rem; max-width: 44rem; }
+figure.text { background: var(--card); color: var(--ink); width: auto; }
+figure.text figcaption { color: var(--soft); }
+pre { font: .88rem/1.45 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace;
+  margin: .3rem 0 .9rem; white-space: pre-wrap; overflow-wrap: anywhere; }
+section > pre { background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .55rem .8rem; }
+pre code { user-select: all; }
+figure pre { margin: 0; }
+code { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: .92em; }
+@media print {
+  :root { --ink: #000; --soft: #444; --paper: #fff; --line: #bbb; --card: #fff; }
+  body { font-size: 10.5pt; max-width: none; padding: 0; }
+  h2, h3 { break-after: avoid; }
+  figure, tr, pre { break-inside: avoid; }
+  .wide { overflow: visible; }
+}
+"""

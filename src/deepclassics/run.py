@@ -1,0 +1,313 @@
+"""The run folder: all that remains of a run. Nothing else reads or writes it.
+
+    recipe.json        system, knobs, version of the package and of this layout
+    host.json          where it ran
+    spec.json          the facts of the data; with recipe.json they rebuild the model
+    metrics.jsonl      a row of scores at a time
+    snapshots/         what the report wants to see change, one file a look
+    last.pt            the last checkpoint: parts, step, random states; tensors and plain values only
+    best.safetensors   the weights that the run stands by
+    report/            written by `report`
+    result.json        written last: its presence means finished
+
+Every file is written beside its place, flushed, and renamed: a crash leaves the old one or the new one, never half.
+Nothing in the folder can run code: checkpoints load with `weights_only=True`, weights are safetensors, the rest is JSON.
+"""
+
+import errno
+import io
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+from torch import Tensor
+
+from deepclassics import __version__
+from deepclassics.errors import UserError
+from deepclassics.flags import build, shown
+from deepclassics.recipe import Recipe, find
+
+FORMAT = 1  # of this layout; a folder of a newer one is refused
+
+
+class Run:
+    """One run folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: IO[str] | None = None
+
+    # --- to begin, or to open
+
+    @classmethod
+    def begin(cls, path: Path, recipe: Recipe) -> "Run":
+        """The folder for a run of `recipe`: a new one, or an old one of the same recipe, to go on with or to print.
+
+        Writes nothing: that is for `describe`, when it is known that the run can begin.
+        """
+        run = cls(path)
+        if (path / "recipe.json").exists():
+            run._refuse_other(recipe)
+        elif path.is_dir() and any(entry.name != "lock" for entry in path.iterdir()):
+            raise UserError(
+                f"{path} must be a run folder or a new or empty one; it holds other files. Choose another --out."
+            )
+        return run
+
+    @classmethod
+    def open(cls, path: Path | str) -> "Run":
+        """An existing run folder, to read."""
+        path = Path(path)
+        if not path.exists():
+            raise UserError(f"There is no run folder {path}. `deepclassics run NAME` makes one and says where.")
+        if not (path / "recipe.json").is_file():
+            raise UserError(f"{path} must be a run folder; it has no recipe.json. Give the folder that `run` named.")
+        return cls(path)
+
+    def hold(self) -> None:
+        """Keeps every other process from running in this folder until this one ends or calls `release`."""
+        try:
+            self._lock = open(self.path / "lock", "w", encoding="utf-8")  # noqa: SIM115 (held as long as the run)
+        except OSError as error:
+            raise UserError(
+                f"{self.path} must be a folder that can be written, to go on with its run; {_reason(error)}. "
+                f"Copy it to a place where it can, and run there with --out."
+            ) from None
+        try:
+            import fcntl
+        except ImportError:  # not on Windows, where an open file cannot be replaced by another process anyway
+            return
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock.close()
+            self._lock = None
+            raise UserError(
+                f"Another process is running in {self.path}. Wait for it, or choose another --out."
+            ) from None
+
+    def release(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    # --- to read
+
+    def facts(self) -> dict[str, Any]:
+        """recipe.json: {"system", "knobs", "version", "format"}."""
+        facts = self._read_json("recipe.json")
+        if not isinstance(facts, dict) or not {"system", "knobs", "format"} <= set(facts):
+            raise UserError(f"{self.path / 'recipe.json'} must hold a system and its knobs; it holds something else.")
+        if facts["format"] > FORMAT:
+            raise UserError(
+                f"{self.path} was written by deepclassics {facts.get('version')}, in a newer layout than this version, "
+                f"{__version__}, can read. Upgrade deepclassics."
+            )
+        return facts
+
+    def recipe(self) -> Recipe:
+        facts = self.facts()
+        return build(find(facts["system"]), facts["knobs"], facts["system"])
+
+    def spec(self) -> dict[str, Any]:
+        return self._read_json("spec.json")
+
+    def host(self) -> dict[str, Any]:
+        return self._read_json("host.json")
+
+    def result(self) -> dict[str, Any] | None:
+        """result.json, or None where the run has not finished."""
+        return self._read_json("result.json") if (self.path / "result.json").exists() else None
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The rows of metrics.jsonl; a last row cut short by a crash is left out."""
+        file = self.path / "metrics.jsonl"
+        rows = []
+        for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+        return rows
+
+    def snapshots(self) -> list[tuple[int, dict[str, Tensor]]]:
+        """What was kept at every look: (updates done, tensors), in order."""
+        from safetensors.torch import load_file
+
+        files = sorted((self.path / "snapshots").glob("*.safetensors"))
+        return [(int(file.stem), load_file(file)) for file in files]
+
+    def weights(self) -> dict[str, Tensor]:
+        """The weights that the run stands by, on the CPU: the best, or the last where none were kept yet."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        file = self.path / "best.safetensors"
+        if file.exists():
+            try:
+                return load_file(file)
+            except (SafetensorError, OSError) as error:
+                raise UserError(
+                    f"{file} must be a safetensors file of weights; it is damaged or something else ({error}). "
+                    f"Nothing in it was run. Delete it and run the same command again."
+                ) from None
+        checkpoint = self.checkpoint()
+        if checkpoint is None:
+            raise UserError(f"{self.path} has no weights yet. Run it first.")
+        return checkpoint["parts"]["model"]
+
+    def checkpoint(self) -> dict[str, Any] | None:
+        """last.pt as a dict, on the CPU, or None where there is none. Code in it is refused, not run."""
+        file = self.path / "last.pt"
+        if not file.exists():
+            return None
+        remedy = f"Delete it to begin again, or put back a copy, then run the same command.{self._best_is_left()}"
+        try:
+            checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+        except Exception:  # torch raises half a dozen types here, some its own
+            raise UserError(
+                f"{file} must be a checkpoint of this run; it is cut short or damaged, or holds more than tensors and "
+                f"plain values, which is refused and never run. {remedy}"
+            ) from None
+        if not isinstance(checkpoint, dict) or not {"format", "system", "step", "parts"} <= set(checkpoint):
+            raise UserError(f"{file} must be a checkpoint of this run; it is some other file. {remedy}")
+        if checkpoint["format"] > FORMAT:
+            raise UserError(
+                f"{file} was written by a newer version of deepclassics. Upgrade, or {remedy[0].lower()}{remedy[1:]}"
+            )
+        if checkpoint["system"] != self.facts()["system"]:
+            raise UserError(
+                f"{file} must be of system '{self.facts()['system']}'; it is of '{checkpoint['system']}'. {remedy}"
+            )
+        return checkpoint
+
+    # --- to write
+
+    def describe(self, recipe: Recipe, spec: dict[str, Any], host: dict[str, Any]) -> None:
+        """Makes the folder, and writes what the run is, on which data, and where."""
+        facts = {
+            "system": recipe.name(),
+            "knobs": recipe.model_dump(mode="json"),
+            "version": __version__,
+            "format": FORMAT,
+        }
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"{self.path} must be a folder that can be written; {_reason(error)}. Choose another --out."
+            ) from None
+        self._write_json("recipe.json", facts)
+        self._write_json("spec.json", spec)
+        self._write_json("host.json", host)
+
+    def log(self, row: dict[str, Any]) -> None:
+        try:
+            with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as out:
+                out.write(json.dumps(row) + "\n")
+        except OSError as error:
+            raise self._unwritable("metrics.jsonl", error) from None
+
+    def rewind(self, step: int) -> None:
+        """Forgets rows and snapshots of updates after `step`: they are about to be made again."""
+        rows = [row for row in self.metrics() if row["step"] <= step]
+        self._write("metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+        for file in (self.path / "snapshots").glob("*.safetensors"):
+            if int(file.stem) > step:
+                file.unlink()
+
+    def save(self, checkpoint: dict[str, Any]) -> None:
+        """Writes last.pt. A full disk is told, and leaves the checkpoint before it as it was."""
+        buffer = io.BytesIO()
+        torch.save({"format": FORMAT, "system": self.facts()["system"], **checkpoint}, buffer)
+        self._write("last.pt", buffer.getbuffer())
+
+    def keep(self, weights: Mapping[str, Tensor]) -> None:
+        """Writes best.safetensors."""
+        self._write("best.safetensors", _safetensors(weights))
+
+    def snapshot(self, step: int, tensors: Mapping[str, Tensor]) -> None:
+        (self.path / "snapshots").mkdir(exist_ok=True)
+        self._write(f"snapshots/{step:09d}.safetensors", _safetensors(tensors))
+
+    def keep_batch(self, tensors: Mapping[str, Tensor]) -> Path:
+        """Writes the batch on which a run went wrong, to look into."""
+        self._write("bad_batch.safetensors", _safetensors(tensors))
+        return self.path / "bad_batch.safetensors"
+
+    def finish(self, result: dict[str, Any]) -> None:
+        self._write_json("result.json", result)
+
+    # --- inside
+
+    def _refuse_other(self, recipe: Recipe) -> None:
+        """Law 8: other knobs on an old folder are refused with the sentence that says what to do."""
+        facts = self.facts()
+        if facts["system"] != recipe.name():
+            raise UserError(
+                f"{self.path} holds a run of '{facts['system']}', not of '{recipe.name()}'. Choose another --out."
+            )
+        old, new = facts["knobs"], recipe.model_dump(mode="json")
+        other = [
+            f"{name} {shown(old.get(name))} (now {shown(new[name])})" for name in new if old.get(name) != new[name]
+        ]
+        if other:
+            raise UserError(
+                f"{self.path} holds a run with other knobs: {', '.join(other)}. "
+                f"Give the same knobs to go on with it, or another --out to begin a new one."
+            )
+
+    def _best_is_left(self) -> str:
+        best = self.path / "best.safetensors"
+        return f" The best weights so far are safe in {best}." if best.exists() else ""
+
+    def _read_json(self, name: str) -> Any:
+        file = self.path / name
+        try:
+            return json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise UserError(f"{self.path} has no {name}: the run stopped before it began. Run it again.") from None
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise UserError(
+                f"{file} must be JSON; {error}. Put back a copy of it, or begin again in another --out."
+            ) from None
+
+    def _write_json(self, name: str, value: Any) -> None:
+        self._write(name, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+
+    def _write(self, name: str, content: bytes | memoryview) -> None:
+        file = self.path / name
+        beside = file.with_name(f"{file.name}.{os.getpid()}.part")
+        try:
+            with open(beside, "wb") as out:
+                out.write(content)
+                out.flush()
+                os.fsync(out.fileno())
+            os.replace(beside, file)
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            raise self._unwritable(name, error) from None
+
+    def _unwritable(self, name: str, error: OSError) -> UserError:
+        left = " The earlier one is as it was." if (self.path / name).exists() else ""
+        free = (
+            f"; {shutil.disk_usage(self.path).free // 2**20} MiB are free there" if error.errno == errno.ENOSPC else ""
+        )
+        return UserError(
+            f"{self.path / name} could not be written: {_reason(error)}{free}.{left} "
+            f"Make room, then run the same command to go on from the last checkpoint."
+        )
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
+def _safetensors(tensors: Mapping[str, Tensor]) -> bytes:
+    from safetensors.torch import save
+
+    return save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()})

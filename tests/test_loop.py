@@ -1,0 +1,274 @@
+"""The loop and the run folder: looks, best weights, patience, signals, what is not finite, what cannot be written."""
+
+import errno
+import json
+import os
+import pickle
+import resource
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from deepclassics import run as run_module
+from deepclassics.data.streams import Columns, Data, InOrder, Shuffled
+from deepclassics.errors import UserError
+from deepclassics.host import Host
+from deepclassics.learn import Backprop, Clock, Learner
+from deepclassics.loop import Plan, Stopped, carry_out, fit
+from deepclassics.recipe import find
+from deepclassics.run import FORMAT, Run
+
+HOST = Host(device="cpu", threads=1)
+
+
+def numbers() -> Data:
+    x = torch.linspace(-1, 1, 32)[:, None]
+    columns = Columns(x=x, y=3 * x)
+    spec = {"kind": "numbers", "data": "numbers", "examples": {"train": 32}}
+    return Data(spec, Shuffled(columns, 8, 0), InOrder(columns))
+
+
+def squares(model: nn.Module, batch: dict) -> dict:
+    return {"loss": (model(batch["x"]) - batch["y"]).square().mean()}
+
+
+def line(lr: float = 0.1) -> Backprop:
+    torch.manual_seed(0)
+    model = nn.Linear(1, 1)
+    return Backprop(model, squares, torch.optim.SGD(model.parameters(), lr))
+
+
+def begun(path: Path) -> Run:
+    """A folder of some recipe; the loop does not care which."""
+    run = Run.begin(path, find("mlp")())
+    run.describe(find("mlp")(), {"kind": "numbers"}, {})
+    return run
+
+
+def test_rows_hold_the_mean_of_the_training_scores(tmp_path: Path) -> None:
+    run, learner, seen = begun(tmp_path / "run"), line(), []
+    step = learner.step
+    learner.step = lambda batch, clock: seen.append(step(batch, clock)) or seen[-1]  # type: ignore[method-assign]
+    how = fit(learner, numbers(), Plan(8, 4), run, HOST)
+    rows = run.metrics()
+    assert [row["step"] for row in rows] == [0, *range(1, 9)]
+    assert rows[3]["train/loss"] == pytest.approx(float(seen[2]["loss"]))
+    assert [row["step"] for row in rows if "valid/loss" in row] == [0, 4, 8]
+    assert rows[4]["epoch"] == 1.0
+    assert how["steps"] == 8
+    assert how["ended"] == "planned"
+
+
+class Scripted(Learner):
+    """A learner whose validation losses are written down beforehand."""
+
+    def __init__(self, losses: list[float], done_at: int | None = None) -> None:
+        self.model = nn.Linear(1, 1)
+        self.losses, self.done_at, self.steps = losses, done_at, 0
+
+    def step(self, batch: Any, clock: Clock) -> dict:
+        self.steps += 1
+        nn.init.constant_(self.model.weight, float(self.steps))
+        self.done = self.steps == self.done_at
+        return {"loss": torch.tensor(1.0)}
+
+    def evaluate(self, stream: Any) -> dict:
+        return {"loss": self.losses[self.steps]}
+
+    def parts(self) -> dict:
+        return {"model": self.model}
+
+
+def test_patience_stops_and_the_best_weights_stand(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run")
+    learner = Scripted([5.0, 3.0, 2.0, 4.0, 4.0, 4.0, 1.0])
+    how = fit(learner, numbers(), Plan(6, 1, "valid/loss", patience=3), run, HOST)
+    assert (how["steps"], how["ended"], how["selection"]) == (5, "patience", "best by valid/loss")
+    assert learner.model.weight.item() == 2.0
+    assert run.weights()["weight"].item() == 2.0
+
+
+def test_a_learner_that_is_done_ends_the_run_with_its_last_weights(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run")
+    learner = Scripted([1.0, 5.0, 5.0, 5.0], done_at=3)
+    how = fit(learner, numbers(), Plan(100, 1, "valid/loss"), run, HOST)
+    assert (how["steps"], how["ended"], how["selection"]) == (3, "done", "last weights")
+    assert run.weights()["weight"].item() == 3.0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_finishes_the_update_saves_and_stops(tmp_path: Path, number: int) -> None:
+    run, learner = begun(tmp_path / "run"), line()
+    step = learner.step
+
+    def interrupted(batch: Any, clock: Clock) -> dict:
+        if clock.step == 5:
+            os.kill(os.getpid(), number)
+        return step(batch, clock)
+
+    learner.step = interrupted  # type: ignore[method-assign]
+    before = signal.getsignal(number)
+    with pytest.raises(Stopped) as stop:
+        fit(learner, numbers(), Plan(20, 4), run, HOST)
+    assert stop.value.number == number
+    assert signal.getsignal(number) is before
+    checkpoint = run.checkpoint()
+    assert checkpoint is not None
+    assert checkpoint["step"] == 6
+    resumed = line()
+    fit(resumed, numbers(), Plan(20, 4), run, HOST)
+    whole = line()
+    fit(whole, numbers(), Plan(20, 4), begun(tmp_path / "whole"), HOST)
+    assert torch.equal(resumed.model.weight, whole.model.weight)
+    assert [row["step"] for row in run.metrics()] == list(range(21))
+
+
+def test_what_is_not_finite_stops_and_names_step_score_and_parameter(tmp_path: Path) -> None:
+    """Law 7: a diverging run keeps its last good checkpoint and says what went first."""
+    run = begun(tmp_path / "run")
+    with pytest.raises(UserError) as fault:
+        fit(line(lr=1e30), numbers(), Plan(2000, 2000), run, HOST)
+    text = str(fault.value)
+    assert "train/loss became" in text
+    assert "at update" in text
+    assert "weight" in text or "output" in text
+    checkpoint = run.checkpoint()
+    assert checkpoint is not None
+    assert all(bool(tensor.isfinite().all()) for tensor in checkpoint["parts"]["model"].values())
+    assert (run.path / "bad_batch.safetensors").exists()
+    assert run.result() is None
+    assert all(
+        "NaN" not in line and "Infinity" not in line for line in (run.path / "metrics.jsonl").read_text().splitlines()
+    )
+
+
+def test_names_the_first_output_that_is_not_finite(tmp_path: Path) -> None:
+    class Root(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.sqrt()
+
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(1, 1), Root(), nn.Linear(1, 1))
+    learner = Backprop(model, squares, torch.optim.SGD(model.parameters(), 0.1))
+    with pytest.raises(UserError, match=r"nan at update (\d+)\. The first to go was the output of 1, at update \1\."):
+        fit(learner, numbers(), Plan(10, 10), begun(tmp_path / "run"), HOST)
+
+
+def test_a_full_disk_leaves_the_checkpoint_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = begun(tmp_path / "run")
+    run.save({"step": 3, "parts": {}})
+    good = (run.path / "last.pt").read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # a real refusal of the kernel, in the middle of the file
+    try:
+        with pytest.raises(UserError, match=r"last\.pt could not be written.*earlier one is as it was"):
+            run.save({"step": 6, "parts": {"model": {"weight": torch.zeros(10_000)}}})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert (run.path / "last.pt").read_bytes() == good
+    assert not list(run.path.glob("*.part"))
+
+    def full(*place: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(run_module.os, "fsync", full)
+    with pytest.raises(UserError, match=r"no space left on device; [\d]+ MiB are free there"):
+        run.save({"step": 6, "parts": {}})
+    assert (run.path / "last.pt").read_bytes() == good
+
+
+class Evil:
+    def __reduce__(self) -> Any:
+        return (os.system, (f"touch {self.mark}",))
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+
+def test_a_checkpoint_with_code_in_it_is_refused_and_not_run(tmp_path: Path) -> None:
+    """Law 9."""
+    run = begun(tmp_path / "run")
+    for save in (
+        lambda value, file: torch.save(value, file),
+        lambda value, file: file.write_bytes(pickle.dumps(value)),
+    ):
+        save({"format": 1, "system": "mlp", "step": 1, "parts": Evil(tmp_path / "ran")}, run.path / "last.pt")
+        with pytest.raises(UserError, match="which is refused and never run"):
+            run.checkpoint()
+    (run.path / "best.safetensors").write_bytes(pickle.dumps(Evil(tmp_path / "ran")))
+    with pytest.raises(UserError, match="damaged or something else"):
+        run.weights()
+    assert not (tmp_path / "ran").exists()
+
+
+def test_damaged_foreign_and_newer_checkpoints_are_told_apart(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run")
+    run.save({"step": 3, "parts": {"model": {"weight": torch.zeros(1000)}}})
+    good = (run.path / "last.pt").read_bytes()
+    (run.path / "last.pt").write_bytes(good[: len(good) // 2])
+    with pytest.raises(UserError, match="cut short or damaged"):
+        run.checkpoint()
+    torch.save({"format": 1, "system": "lenet5", "step": 1, "parts": {}}, run.path / "last.pt")
+    with pytest.raises(UserError, match="must be of system 'mlp'; it is of 'lenet5'"):
+        run.checkpoint()
+    torch.save({"format": FORMAT + 1, "system": "mlp", "step": 1, "parts": {}}, run.path / "last.pt")
+    with pytest.raises(UserError, match="newer version"):
+        run.checkpoint()
+    torch.save([1, 2], run.path / "last.pt")
+    with pytest.raises(UserError, match="some other file"):
+        run.checkpoint()
+
+
+def test_other_knobs_and_other_systems_on_an_old_folder_are_refused(tmp_path: Path) -> None:
+    """Law 8."""
+    begun(tmp_path / "run")
+    with pytest.raises(UserError, match=r"other knobs: lr 0\.001 \(now 0\.5\)"):
+        Run.begin(tmp_path / "run", find("mlp")(lr=0.5))
+    with pytest.raises(UserError, match="holds a run of 'mlp', not of 'lenet5'"):
+        Run.begin(tmp_path / "run", find("lenet5")())
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").touch()
+    with pytest.raises(UserError, match="it holds other files"):
+        Run.begin(tmp_path / "other", find("mlp")())
+    facts = json.loads((tmp_path / "run" / "recipe.json").read_text())
+    (tmp_path / "run" / "recipe.json").write_text(json.dumps(facts | {"format": FORMAT + 1}))
+    with pytest.raises(UserError, match="newer layout"):
+        Run.begin(tmp_path / "run", find("mlp")())
+
+
+def test_two_processes_cannot_run_in_one_folder(tmp_path: Path) -> None:
+    first = begun(tmp_path / "run")
+    first.hold()
+    other = Run.open(tmp_path / "run")
+    with pytest.raises(UserError, match="Another process is running"):
+        other.hold()
+    first.release()
+    other.hold()
+    other.release()
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="must be a folder that can be written"):
+        begun(tmp_path / "file" / "run")
+
+
+def test_a_whole_run_ends_with_a_result_and_a_second_one_only_prints_it(tmp_path: Path) -> None:
+    recipe = find("mlp")(data="iris", hidden=(8,), epochs=40, batch=16, lr=0.01)
+    result = carry_out(recipe, tmp_path / "run", HOST)
+    assert {"system", "steps", "seconds", "scores", "published", "ended", "selection"} <= set(result)
+    assert result["system"] == "mlp"
+    assert result["scores"]["test/error"] < 0.3
+    assert result == json.loads((tmp_path / "run" / "result.json").read_text())
+    began = time.perf_counter()
+    assert carry_out(recipe, tmp_path / "run", HOST) == result
+    assert time.perf_counter() - began < 1
+    for name in ("recipe.json", "host.json", "spec.json", "metrics.jsonl", "last.pt", "best.safetensors"):
+        assert (tmp_path / "run" / name).stat().st_size > 0
