@@ -1,6 +1,6 @@
 """How good are the pictures that a GAN draws? An independently trained LeNet-5 says.
 
-    python -m benchmarks.judge_gan RUN [--judge RUN_OF_LENET5] [--samples 1000] [--seed 0] [--json]
+    python benchmarks/judge_gan.py RUN [--judge RUN_OF_LENET5] [--samples 1000] [--seed 0] [--json]
 
 RUN is the folder of a finished run that draws pictures from noise. The judge is a finished run of `lenet5` on the same
 data set; left out, one is trained with `--modern` and a seed of its own, in RUN.judge beside RUN.

@@ -29,7 +29,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deepclassics.data.streams import Columns, Data, Shuffled
-from deepclassics.host import Host, cores, processor
+from deepclassics.host import Host, processor
+from deepclassics.idle import cores
 from deepclassics.learn import optimizer
 from deepclassics.loop import fit
 from deepclassics.recipe import Recipe, find

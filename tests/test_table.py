@@ -462,6 +462,7 @@ def test_targets_that_cannot_be_learnt_are_refused(values: list[Any], words: str
     [
         ("", "must hold a table; it is empty"),
         ("\n \n", "must hold a table; it is empty"),
+        ('""\n""\n', "must hold a table; all its lines are empty"),
         ("x,y\n", "must hold rows; it has a head line only"),
         ("x,y\n1,u\n", "must have 2 rows or more to learn from; it has 1"),
         ("x,y\n1,u\n2,v\n3\n4,u\n", "a.csv, line 4: has 1 field, the first line has 2"),

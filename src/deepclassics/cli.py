@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from deepclassics import __version__
+from deepclassics import __version__, idle  # noqa: F401 (idle watches the machine from here on)
 from deepclassics.errors import UserError
 
 USAGE = """\

@@ -120,6 +120,8 @@ def shown(value: Any) -> str:
         return " ".join(shown(item) for item in value)
     if value is None:
         return "none"
+    if isinstance(value, float):
+        return f"{value:.6g}"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -20,6 +20,7 @@ from torch import nn
 from deepclassics import __version__
 from deepclassics.errors import UserError
 from deepclassics.flags import Knobs
+from deepclassics.idle import cores, idle_cores
 
 
 class Host(Knobs):
@@ -29,7 +30,7 @@ class Host(Knobs):
     precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16 pays for large nets only")
     compile: bool = Field(False, description="compile the model: pays for large nets and runs of minutes")
     layout: Literal["default", "channels_last"] = Field("default", description="of pictures in memory")
-    threads: int = Field(0, ge=0, description="of the processor, 0 for all that are free")
+    threads: int = Field(0, ge=0, description="of the processor, 0 for as many as there are idle cores")
     save_every: int = Field(0, ge=0, description="updates between checkpoints, 0 for one every half minute")
 
     @property
@@ -45,13 +46,14 @@ class Host(Knobs):
         """Whether this rank writes and speaks."""
         return self.rank == 0
 
-    def place(self) -> torch.device:
-        """The device of this rank. Sets the threads, and joins the other ranks where torchrun has started some."""
+    def place(self, double: bool = False) -> torch.device:
+        """The device of this rank, one that has float64 if `double`. Sets the threads, and joins the other ranks."""
         local, beside = int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-        torch.set_num_threads(self.threads or max(1, cores() // beside))
+        torch.set_num_threads(self.threads or max(1, idle_cores() // beside))
         name = self.device
         if name == "auto":
-            name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+            apple = torch.backends.mps.is_available() and not double
+            name = "cuda" if torch.cuda.is_available() else "mps" if apple else "cpu"
         try:
             device = torch.device(f"cuda:{local}" if name == "cuda" and self.ranks > 1 else name)
             torch.empty(1, device=device)
@@ -87,6 +89,10 @@ class Host(Knobs):
         dist.all_gather_object(values, value)
         return values
 
+    def highest(self, number: int) -> int:
+        """The highest of the ranks' numbers, on every rank."""
+        return max(self.gather(number))
+
     def facts(self, device: torch.device) -> dict[str, Any]:
         """What host.json tells of the place."""
         return {
@@ -102,11 +108,6 @@ class Host(Knobs):
             "deepclassics": __version__,
             "commit": commit(),
         }
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def processor() -> str:

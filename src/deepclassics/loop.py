@@ -78,8 +78,9 @@ def fit(
 ) -> dict[str, Any]:
     """Trains until the plan or the learner is done, going on from the run's checkpoint where there is one.
 
-    Returns how it ended: {"steps", "seconds", "epochs", "ended", "selection"}. Afterwards the learner's model holds the weights the
-    run stands by. Raises `Stopped` after a signal, and `UserError` when a score is not finite or nothing can be written.
+    Returns how it ended: {"steps", "seconds", "epochs", "ended", "selection"}. Afterwards the learner's model holds the
+    weights the run stands by. Raises `Stopped` after a signal, and `UserError` when a score is not finite or nothing
+    can be written.
     """
     telling = telling or Telling(quiet=True)
     device = next(iter([*learner.model.parameters(), *learner.model.buffers()])).device
@@ -152,7 +153,8 @@ def fit(
                     window.append(learner.step(batch, Clock(step, plan.steps, pass_length)))
                 step += 1
                 looks = step % plan.look == 0 or step >= plan.steps or learner.done
-                if looks or step % plan.log == 0:
+                tells = looks or step % plan.log == 0
+                if tells:
                     row = {}
                     flush(row)
                     if looks:
@@ -160,12 +162,15 @@ def fit(
                     record(row)
                 if time.perf_counter() >= telling.due:
                     telling.step(step)
-                if keeper.due(step, looks) or (stopping and host.ranks == 1):
-                    if not window or _finite(window):
-                        memory.value["seconds"] = time.perf_counter() - passed
-                        keeper.save(step)
-                if stopping:
-                    raise Stopped(stopping[0])
+                # Ranks that are told to stop at different updates must agree on one, and they meet at every row.
+                number = max(stopping, default=0)
+                if host.ranks > 1:
+                    number = host.highest(number) if tells else 0
+                if (keeper.due(step, looks) or number) and _finite(window):
+                    memory.value["seconds"] = time.perf_counter() - passed
+                    keeper.save(step)
+                if number:
+                    raise Stopped(number)
     except NotFinite as fault:
         raise UserError(_autopsy(fault, keeper, data.train, plan, host, device)) from None
     finally:
@@ -197,7 +202,10 @@ def carry_out(recipe: Recipe, path: Path, host: Host, telling: Telling | None = 
     run = Run.begin(path, recipe) if host.leads else Run(path)
     if (result := run.result()) is not None:
         return result
-    device = host.place()
+    if not host.threads and (path / "host.json").exists():
+        # Sums over other numbers of threads round otherwise; a run that goes on must equal one that never stopped.
+        host = host.model_copy(update={"threads": run.host()["threads"]})
+    device = host.place(recipe.double)
     try:
         data = recipe.load().on(device, host.rank, host.ranks)
         torch.manual_seed(recipe.seed)
@@ -238,7 +246,11 @@ def carry_out(recipe: Recipe, path: Path, host: Host, telling: Telling | None = 
 def _opening(recipe: Recipe, data: Data, model: nn.Module, path: Path) -> str:
     counts = ", ".join(f"{count:,} {split}" for split, count in data.spec["examples"].items() if count)
     parameters = sum(p.numel() for p in model.parameters())
-    return f"{recipe.name()} on {data.spec['data']} ({counts}); {parameters:,} parameters; in {path}"
+    lines = [f"{recipe.name()} on {data.spec['data']} ({counts}); {parameters:,} parameters; in {path}"]
+    lines += [f"Left out: column {name}, {reason}." for name, reason in data.spec.get("left_out", {}).items()]
+    if skipped := data.spec.get("skipped"):
+        lines.append(f"Left out: {len(skipped)} pictures that cannot be read: {', '.join(skipped[:5])}.")
+    return "\n".join(lines)
 
 
 @contextmanager
@@ -268,7 +280,7 @@ def _stacked(window: list[Scores], name: str) -> Tensor:
 
 
 def _finite(window: list[Scores]) -> bool:
-    return all(bool(_stacked(window, name).isfinite().all()) for name in window[0])
+    return not window or all(bool(_stacked(window, name).isfinite().all()) for name in window[0])
 
 
 def _means(window: list[Scores], first: int, host: Host) -> dict[str, float]:

@@ -81,6 +81,7 @@ class Recipe(Knobs):
         tuple[str, ...]
     ]  # kinds of data it learns from and is asked with: "image", "table", "text", "world"
     gives: ClassVar[tuple[str, ...]]  # kinds of answer, the one whose column is there: "label", "number", "image" ...
+    double: ClassVar[bool] = False  # whether it computes in float64, which some devices do not have
     asked: ClassVar[str] = ""  # what predict is given, where that is not the kind of the data
     published: ClassVar[tuple[Published, ...]] = ()
     options: ClassVar[type[Knobs]] = Knobs  # what `predict` can be told besides its input

@@ -11,7 +11,7 @@
     result.json        written last: its presence means finished
 
 Every file is written beside its place, flushed, and renamed: a crash leaves the old one or the new one, never half.
-Nothing in the folder can run code: checkpoints load with `weights_only=True`, weights are safetensors, the rest is JSON.
+Nothing in the folder can run code: checkpoints load with `weights_only=True`, weights are safetensors, the rest JSON.
 """
 
 import errno

@@ -26,8 +26,8 @@ def divide(
 ) -> dict[str, np.ndarray]:  # (N,) -> {part: (n,) of int64}
     """Which examples belong to which part, in their order, by chance from `seed` and stratified.
 
-    `valid` and `test` are shares of all N. Every class has the same share in each part but for rounding, and one example
-    at least if it has three; a class of one or two is learnt from only. Labels that are all equal make no strata.
+    `valid` and `test` are shares of all N. Every class has the same share in each part but for rounding, and at least
+    one example if it has three; a class of one or two is learnt from only. Labels that are all equal make no strata.
     """
     generator = np.random.Generator(np.random.PCG64(seed))
     classes, sizes = np.unique(labels, return_counts=True)

@@ -55,14 +55,20 @@ class Evidence:
 
     def splits(self) -> Splits:
         """The data of the run, read again. Raises UserError where they are gone, or are no longer the same."""
+        if isinstance(self._splits, UserError):
+            raise self._splits
         return self._splits
 
     @cached_property
-    def _splits(self) -> Splits:
-        data = self.recipe.load()
+    def _splits(self) -> Splits | UserError:
+        """The data, or why there are none: a dead address is tried once, not once a picture."""
+        try:
+            data = self.recipe.load()
+        except UserError as error:
+            return error
         changed = _difference(self.spec, data.spec, "")
         if changed:
-            raise UserError(
+            return UserError(
                 f"{self.recipe.data} must hold the data that this run learnt from; {changed} has changed since. "
                 f"Put them back, or run again in another --out."
             )

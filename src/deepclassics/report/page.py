@@ -58,10 +58,10 @@ def write(run: Run) -> Path:
 def _sections(evidence: Evidence, name: str, folder: Path) -> Iterable[str]:
     recipe, result = evidence.recipe, evidence.result
     first, rest = _explained(docstring(name))
-    title, _, sentence = first[0].partition(": ") if first else (name, "", "")
+    title, _, sentence = " ".join(first[0].split()).partition(": ") if first else (name, "", "")
     yield f"<header><h1>{escape(title)} on {escape(str(evidence.spec['data']))}</h1>"
     yield f'<p class="lead">{escape(sentence[:1].upper() + sentence[1:])}</p>'
-    yield "".join(f"<p>{escape(paragraph)}</p>" for paragraph in first[1:])
+    yield "".join(map(_paragraph, first[1:]))
     yield f"<p>{escape(_what_ran(evidence))}</p>"
     yield "".join(f'<p class="verdict">{escape(line)}</p>' for line in verdict(evidence.run.path, result))
     yield "".join(f"<p>{escape(remark)}</p>" for remark in (result or {}).get("remarks", [])) + "</header>"
@@ -75,7 +75,7 @@ def _sections(evidence: Evidence, name: str, folder: Path) -> Iterable[str]:
     yield _section("Where it ran", _host(evidence))
     yield _section("From here", _commands(recipe, evidence.run.path, finished=result is not None))
     if rest:
-        yield _section("About the system", "".join(_paragraph(paragraph) for paragraph in rest))
+        yield _section("About the system", "".join(map(_paragraph, rest)))
     yield "</main>"
 
 
@@ -83,18 +83,29 @@ def _sections(evidence: Evidence, name: str, folder: Path) -> Iterable[str]:
 
 
 def _explained(text: str) -> tuple[list[str], list[str]]:
-    """The paragraphs of a system's docstring before its first heading, and those from it on."""
-    paragraphs = [" ".join(block.split()) for block in re.split(r"\n\s*\n", text.strip()) if block.strip()]
-    heading = next((k for k, block in enumerate(paragraphs) if block.startswith("Source:")), len(paragraphs))
-    return paragraphs[:heading], paragraphs[heading:]
+    """The paragraphs of a system's docstring before its first heading, and those from it on.
+
+    The letters for shapes, defined last, are for readers of the file.
+    """
+    blocks = [block.strip() for block in re.split(r"\n\s*\n", text) if block.strip()]
+    blocks = [block for block in blocks if not block.startswith("Letters:")]
+    heading = next((k for k, block in enumerate(blocks) if block.startswith("Source:")), len(blocks))
+    return blocks[:heading], blocks[heading:]
 
 
-def _paragraph(paragraph: str) -> str:
-    """A paragraph whose heading, if it has one ("Source: ..."), is marked."""
-    heading = re.match(r"([A-Z][a-z ]{2,40}):\s", paragraph)
-    if heading:
-        return f"<h3>{escape(heading[1])}</h3><p>{escape(paragraph[heading.end() :])}</p>"
-    return f"<p>{escape(paragraph)}</p>"
+def _paragraph(block: str) -> str:
+    """A paragraph of a docstring: with its heading, if it has one ("Source: ..."), and its list, if it ends in one."""
+    heading = re.match(r"([A-Z][a-z ]{2,40}):\s+", block)
+    told, *items = re.split(r"(?:^|\n)\s*- ", block[heading.end() :] if heading else block)
+    parts = [f"<h3>{escape(heading[1])}</h3>"] if heading else []
+    parts += [f"<p>{_coded(told)}</p>"] if told.strip() else []
+    parts += ["<ul>", *[f"<li>{_coded(item)}</li>" for item in items], "</ul>"] if items else []
+    return "".join(parts)
+
+
+def _coded(text: str) -> str:
+    """Text of a docstring as HTML, with what stands between backquotes as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(" ".join(text.split())))
 
 
 def _what_ran(evidence: Evidence) -> str:
@@ -102,7 +113,7 @@ def _what_ran(evidence: Evidence) -> str:
     counts = ", ".join(
         f"{count:,} {names.get(split, split)}" for split, count in evidence.spec["examples"].items() if count
     )
-    told = f"Run on {evidence.spec['data']}" + (f" ({counts} examples)" if counts else "")
+    told = f"Run on {evidence.spec['data']}" + (f" ({counts}{_unit(evidence.spec)})" if counts else "")
     result = evidence.result
     if result is None:
         steps = evidence.metrics[-1]["step"] if evidence.metrics else 0
@@ -117,6 +128,11 @@ def _what_ran(evidence: Evidence) -> str:
         f"{duration(result['seconds'])}, ended {ended.get(result['ended'], result['ended'])}. "
         f"Judged: {result['selection']}."
     )
+
+
+def _unit(spec: dict[str, Any]) -> str:
+    """What the examples of a data set are counted in, with a space before; a world says it itself: "25 states"."""
+    return {"text": " characters", "world": ""}.get(spec["kind"], " examples")
 
 
 def verdict(path: Path, result: dict[str, Any] | None) -> list[str]:
@@ -209,7 +225,7 @@ def _knobs(recipe: Recipe) -> str:
 
 def _data(spec: dict[str, Any]) -> str:
     cells = [["data", escape(str(spec["data"]))]]
-    cells += [[f"{split} examples", f"{count:,}"] for split, count in spec["examples"].items()]
+    cells += [[f"{split}{_unit(spec)}", f"{count:,}"] for split, count in spec["examples"].items()]
     if "shape" in spec:
         cells.append(["shape", " × ".join(map(str, spec["shape"])) + " (channels, height, width)"])
     if "feature_names" in spec:
@@ -367,6 +383,7 @@ th, td { text-align: left; vertical-align: top; padding: .32rem 1.1rem .32rem 0;
 thead th { border-bottom: 2px solid var(--line); color: var(--soft); font-weight: 600; }
 tbody th { font-weight: 500; white-space: nowrap; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+li { max-width: 46rem; }
 td ul { margin: 0; padding-left: 1rem; }
 figure { margin: .5rem 0 1rem; padding: .9rem; background: #ffffff; color: #1b1f23; border: 1px solid var(--line);
   border-radius: 8px; width: fit-content; max-width: 100%; }

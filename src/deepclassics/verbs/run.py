@@ -12,7 +12,8 @@ from typing import Any
 
 from deepclassics.errors import UserError
 from deepclassics.flags import shown
-from deepclassics.host import Host, cores
+from deepclassics.host import Host
+from deepclassics.idle import cores
 from deepclassics.progress import duration, figure
 from deepclassics.recipe import Recipe
 

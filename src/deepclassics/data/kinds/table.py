@@ -276,6 +276,8 @@ def _from_csv(text: str, name: str, delimiter: str, known: Sequence[str]) -> tup
     """Strings as they stand, and whether there is a head line."""
     delimiter = delimiter or _delimiter(text)
     sample, last_line = _check_lines(text, name, delimiter)
+    if not sample:
+        raise UserError(f"{name} must hold a table; all its lines are empty.")
     has_head = _has_head(sample, known)
     names = _unique(sample[0]) if has_head else _numbers_as_names(len(sample[0]))
     try:
@@ -302,7 +304,7 @@ def _has_decimal_commas(rows: Sequence[Sequence[str]]) -> bool:
 
 def _delimiter(text: str) -> str:
     """The one of comma, semicolon and tab that cuts the first lines into the most columns, equally many in each."""
-    lines = text[:100_000].splitlines()[:50]
+    lines = text.strip()[:100_000].splitlines()[:50]
 
     def regular(delimiter: str) -> tuple[float, int]:
         widths = Counter(len(row) for row in csv.reader(lines, delimiter=delimiter) if row)
@@ -368,7 +370,7 @@ def _unique(head: Sequence[str]) -> list[str]:
 
 def _from_records(text: str, name: str) -> pd.DataFrame:
     records = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):  # not splitlines: JSON may hold other ends of lines
         if line.strip():
             try:
                 record = json.loads(line)

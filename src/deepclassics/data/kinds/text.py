@@ -19,7 +19,7 @@ ENDINGS = (".txt", ".md", ".text")
 
 @dataclass(frozen=True)
 class Text:
-    """Running text: {"all": ...}, or its parts {"train": ..., "valid": ..., "test": ...} where the source gives them."""
+    """Running text: {"all": ...}, or its parts {"train": ..., "valid": ..., "test": ...} where the source has them."""
 
     parts: dict[str, str]
     unit: str = "character"  # "word": words with blanks between them, one sentence a line
@@ -47,7 +47,7 @@ def from_path(path: Path) -> Text:
 
 
 def splits(raw: Text, *, seed: int, valid: float, test: float) -> Splits:
-    """Character ids, (N,) of int16 or int32 each. Test is the last `test` of the text, valid the last `valid` of the rest.
+    """Character ids, (N,) of int16 or int32. Test is the last `test` of the text, valid the last `valid` of the rest.
 
     Text is not shuffled: neighbouring stretches would tell of each other. A text of under 1,000 characters is all
     for training. The vocabulary is that of the whole text, so that every character of every split has an id.

@@ -45,7 +45,7 @@ NO_ACTION = "none"  # the one action of a Markov reward process
 ROUNDING = 1e-5  # by which probabilities may miss their sum of 1; they are then scaled to it
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MDP:
     """A finite Markov decision process (S, A, P, R, discount); with a single action, a Markov reward process."""
 
@@ -131,7 +131,7 @@ class Draft:
             reward,
         )
         for column, value in zip(self._columns, row, strict=True):
-            column.append(value)
+            column.append(value)  # type: ignore[arg-type]
 
     def finish(
         self,
@@ -466,14 +466,17 @@ def _ends(model: Mapping[int, Mapping[int, Any]], start: Iterable[int], data: st
 
 def _picture(environment: Any, states: int) -> dict[str, Any]:
     """Layout and marks of the environments that are drawn as a grid."""
-    rows, columns = getattr(environment, "shape", None) or getattr(getattr(environment, "desc", None), "shape", (0, 0))
-    if rows * columns != states:
+    desc = getattr(environment, "desc", None)
+    shape: Any = getattr(environment, "shape", None) or getattr(desc, "shape", ())
+    if len(shape) != 2 or math.prod(shape) != states:
         return {}
+    rows, columns = shape
     letters = [""] * states
-    if hasattr(environment, "desc"):
-        letters = [letter.decode().replace("F", "") for letter in environment.desc.ravel()]
+    if desc is not None:
+        letters = [letter.decode().replace("F", "") for letter in desc.ravel()]
     elif hasattr(environment, "_cliff"):
         letters = ["C" if cliff else "" for cliff in environment._cliff.ravel()]
+        letters[environment.start_state_index], letters[-1] = "S", "G"
     return {
         "layout": [[str(row * columns + column) for column in range(columns)] for row in range(rows)],
         "marks": {str(state): letter for state, letter in enumerate(letters) if letter},

@@ -124,7 +124,7 @@ def meeting_point(positive: Tensor, negative: Tensor) -> Tensor | None:  # (P, D
 
 
 def mistake_bound(x: Tensor, target: Tensor) -> float:  # (N, D), (N,) of -1 and +1 -> (R/γ)²
-    """Novikoff's bound on the mistakes of a unit that starts at 0, on separable examples, bias counted as an input of 1.
+    """Novikoff's bound on the mistakes of a unit that starts at 0, on separable examples; the bias is an input of 1.
 
     R is the longest augmented example, γ the margin of the best unit-norm separator through the origin. That is a
     hard-margin SVM without intercept; mirroring every example through the origin makes scikit-learn's intercept 0.
@@ -240,7 +240,9 @@ class PerceptronRecipe(Recipe):
         return PerceptronLearner(model, self.rule, self.lr)
 
     def plan(self, data: Data) -> Plan:
-        return Plan.passes(self.epochs, data.train, watch="valid/error" if data.valid is not None else "")
+        steps = max(1, round(self.epochs * len(data.train)))
+        # Ten looks a pass: the report shows the line moving, and most of its moves come early.
+        return Plan(steps, max(1, len(data.train) // 10), "valid/error" if data.valid is not None else "")
 
     def answer(self, model: nn.Module, question: Batch, options: Any) -> Batch:
         sums = model(inputs(question))
@@ -270,7 +272,8 @@ class PerceptronRecipe(Recipe):
             else:
                 bounds.append(mistake_bound(x, side))
                 remarks.append(
-                    f"{name} can be parted from {rest}, and the rule must do so within (R/γ)² = {bounds[-1]:,.1f} mistakes."
+                    f"{name} can be parted from {rest}, and the rule must do so within "
+                    f"(R/γ)² = {bounds[-1]:,.1f} mistakes."
                 )
         if len(bounds) == target.shape[1]:
             scores["train/mistake_bound"] = sum(bounds)
@@ -301,7 +304,7 @@ class PerceptronRecipe(Recipe):
         else:
             seen = Picture(
                 "The line moving",
-                "A plane through the examples' mean: for one unit the one that holds its last weights, for several that "
+                "A plane through the examples' mean: for one unit one that holds its last weights, for several that "
                 "of the two principal components. A line is where a unit's sum is 0 on it, from early (thin) to last "
                 "(thick).",
                 moving,
