@@ -23,7 +23,7 @@ bench: .venv/installed-bench
 	$(BIN)/python benchmarks/speed.py --write benchmarks/speed.md
 
 results: .venv/installed
-	$(BIN)/python benchmarks/results.py runs
+	$(BIN)/python benchmarks/results.py
 
 .venv/created:
 	$(PYTHON) -m venv .venv

@@ -48,8 +48,8 @@ def judge_run(run: Run, path: Path | None) -> Run:
         epochs = 30 if run.spec()["examples"]["train"] < 10_000 else 5
         carry_out(find("lenet5")(data=data, modern=True, epochs=epochs, seed=1000), path, Host())
     judge = Run.open(path)
-    if judge.facts()["system"] != "lenet5" or judge.recipe().data != data:
-        raise UserError(f"The judge must be a run of lenet5 on {data}; {path} is not. Give another --judge.")
+    if judge.facts()["system"] != "lenet5" or judge.recipe().data != data or judge.result() is None:
+        raise UserError(f"The judge must be a finished run of lenet5 on {data}; {path} is not. Give another --judge.")
     return judge
 
 
@@ -73,8 +73,7 @@ def verdict(run: Run, judge: Run, samples: int, seed: int) -> dict[str, Any]:
     evidence, critic = Evidence(run), Evidence(judge).model
     assert isinstance(critic, LeNet5)
     model = evidence.model
-    if not isinstance(model, Adversaries):
-        raise UserError(f"{run.path} must be a run of a GAN; it is one of {run.facts()['system']}.")
+    assert isinstance(model, Adversaries)
     splits = evidence.splits()
     generator = torch.Generator().manual_seed(seed + 1)
     with untraced(model):
@@ -91,26 +90,31 @@ def verdict(run: Run, judge: Run, samples: int, seed: int) -> dict[str, Any]:
     with untraced(critic):
         given = critic(drawn).argmax(1)
     classes = evidence.spec["target"]["classes"]
-    shares = (torch.bincount(given, minlength=len(classes)) / samples).tolist()
+    shares = (torch.bincount(given, minlength=len(classes)).double() / samples).tolist()
+    near, far = (
+        distance(features(critic, drawn)),
+        distance(features(critic, shuffled(train[order[:samples]], generator))),
+    )
     distances = {
-        "samples": distance(features(critic, drawn)),
-        "shuffled": distance(features(critic, shuffled(train[order[:samples]], generator))),
+        "samples": near,
+        "shuffled": far,
         "test": None if splits.test is None else distance(features(critic, pictures(splits.test)[:samples])),
         "halves": float(metrics.frechet_distance(*metrics.moments(half), *metrics.moments(rest))),
     }
-    result = judge.result()
+    done, judged = run.result(), judge.result()
+    assert done is not None
     return {
         "run": str(run.path),
         "data": run.recipe().data,
-        "updates": (run.result() or {}).get("steps"),
-        "seconds": (run.result() or {}).get("seconds"),
+        "updates": done["steps"],
+        "seconds": done["seconds"],
         "judge": str(judge.path),
-        "judge_error": (result or {}).get("scores", {}).get("test/error"),
+        "judge_error": judged and judged["scores"].get("test/error"),
         "samples": samples,
         "shares": dict(zip(classes, shares, strict=True)),
         "smallest_share": min(shares),
         "distances": distances,
-        "of_shuffled": distances["samples"] / distances["shuffled"],
+        "of_shuffled": near / far,
     }
 
 
@@ -138,6 +142,8 @@ def main() -> None:
     given = parser.parse_args()
     try:
         run = Run.open(given.run)
+        if run.facts()["system"] != "gan":
+            raise UserError(f"{given.run} must be a run of gan; it is one of {run.facts()['system']}.")
         if run.result() is None:
             raise UserError(f"{given.run} must be a finished run. Give the same `run` command again to finish it.")
         found = verdict(run, judge_run(run, given.judge), given.samples, given.seed)

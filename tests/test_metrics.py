@@ -68,3 +68,28 @@ def test_reliability_counts_every_example_in_its_bin() -> None:
     assert count.tolist() == [0, 1, 2, 1]  # 0.5 and 0.75 belong to the bins that they end
     assert confidence.tolist() == [0, 0.5, pytest.approx(0.675), 1]
     assert accuracy.tolist() == [0, 1, 0.5, 1]
+
+
+def test_frechet_distance_of_known_cases() -> None:
+    """In one dimension (m - n)² + (s - t)²; of a distribution from itself 0."""
+    one, other = torch.tensor([[4.0]]), torch.tensor([[9.0]])
+    distance = metrics.frechet_distance(torch.tensor([1.0]), one, torch.tensor([-4.0]), other)
+    assert distance.item() == pytest.approx(25 + 1)
+    mean, covariance = metrics.moments(torch.randn(50, 6, generator=torch.Generator().manual_seed(0)))
+    assert metrics.frechet_distance(mean, covariance, mean, covariance).item() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("count", [200, 5])
+def test_frechet_distance_by_the_root_of_the_product(count: int) -> None:
+    """Heusel et al. 2017, eq. 6, by SciPy's root of a matrix; with 5 examples of 8 features it has no full rank."""
+    from scipy.linalg import sqrtm
+
+    generator = torch.Generator().manual_seed(count)
+    a = torch.randn(count, 8, generator=generator) @ torch.randn(8, 8, generator=generator)
+    b = torch.randn(300, 8, generator=generator) + 1
+    (m, c), (n, d) = metrics.moments(a), metrics.moments(b)
+    np.testing.assert_allclose(c.numpy(), np.cov(a.double().numpy(), rowvar=False))
+    root = sqrtm(c.numpy() @ d.numpy()).real
+    expected = float((m - n).square().sum() + c.trace() + d.trace()) - 2 * float(np.trace(root))
+    assert metrics.frechet_distance(m, c, n, d).item() == pytest.approx(expected, rel=1e-5)
+    assert metrics.frechet_distance(n, d, m, c).item() == pytest.approx(expected, rel=1e-5)

@@ -51,7 +51,7 @@ def tiles(
             y, x = row * (height + gap), column * (width + gap)
             board[:, y : y + height, x : x + width] = images[row, column]
 
-    margin = 0.075 * max(map(len, rows), default=0) + (0.1 if rows else 0)  # inches for the titles of the rows
+    margin = 0.08 * max(map(len, rows), default=0) + (0.1 if rows else 0)  # inches for the titles of the rows
     inch = board.shape[2] / min(WIDTH - margin, 0.9 * across)  # pixels of the board an inch: no tile over 0.9 inches
     figure = sheet(board.shape[2] / inch + margin + 0.1, board.shape[1] / inch + (0.2 if heads else 0) + 0.1)
     axes = figure.subplots()
@@ -67,3 +67,8 @@ def tiles(
     axes.tick_params(length=0, pad=3, labelsize=8, top=False, labeltop=True, bottom=False, labelbottom=False)
     axes.spines[:].set_visible(False)
     return figure
+
+
+def spread(count: int, most: int) -> list[int]:
+    """At most `most` of the places 0 ... count - 1, evenly spread, the first and the last among them."""
+    return sorted({round(place) for place in torch.linspace(0, count - 1, min(most, count)).tolist()})

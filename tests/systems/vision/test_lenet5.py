@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from deepclassics.recipe import find
-from deepclassics.systems.vision.lenet5 import C3_SEES, RUBBISH, LeNet5, PartialConv2d, criterion, squash
+from deepclassics.systems.vision.lenet5 import C3_SEES, RUBBISH, SCALE, LeNet5, PartialConv2d, criterion, squash
 
 
 def net(modern: bool, channels: int = 1, classes: int = 10) -> LeNet5:
@@ -73,7 +73,7 @@ def test_the_output_is_the_distance_to_the_codes() -> None:
     scores = paper.output(f6)
     assert scores.argmax() == 4
     assert float(scores[0, 4]) == 0.0
-    torch.testing.assert_close(scores[0], -(f6 - paper.output.codes).square().sum(1))
+    torch.testing.assert_close(scores[0], -SCALE * (f6 - paper.output.codes).square().sum(1))
 
 
 @pytest.mark.parametrize(("channels", "size"), [(1, (8, 8)), (1, (28, 28)), (3, (32, 32)), (3, (64, 48))])

@@ -179,7 +179,10 @@ def read(inputs: Sequence[str], spec: dict[str, Any]) -> tuple[list[str], Batch]
 
 
 def show(answer: Batch, names: list[str], spec: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
-    """Every picture of "image", (N, C, H, W) in [0, 1], as a PNG in `folder`: rows of "name" and "file"."""
+    """Every picture of "image", (N, C, H, W) in [0, 1], as a PNG in `folder`: rows of "name" and "file".
+
+    Other columns, (N,), stand in the rows as numbers.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     pixels = (answer["image"].float().clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     width = len(str(len(names)))
@@ -188,7 +191,8 @@ def show(answer: Batch, names: list[str], spec: dict[str, Any], folder: Path) ->
         word = re.sub(r"[^\w.-]+", "-", Path(name).stem).strip("-.")[:40]
         file = folder / f"{number:0{width}}{'-' if word else ''}{word}.png"  # the number keeps equal names apart
         Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(file)
-        rows.append({"name": name, "file": str(file)})
+        told = {key: float(values[number - 1]) for key, values in answer.items() if key != "image"}
+        rows.append({"name": name, "file": str(file), **told})
     return rows
 
 

@@ -6,11 +6,11 @@ Generative adversarial nets, NIPS 2014: equation 1 (the value of the game), algo
 equivalent; they share the fixed point, but not the gradient.
 
 Departures from the paper:
-- Batch norm in the generator (Radford et al. 2016). Without it these nets draw one digit only for thousands of
-  updates, and on MNIST for good; `--no-batch-norm` shows it.
+- Batch norm in the generator (Radford et al. 2016). With `--no-batch-norm` it draws a few kinds of digits only for the
+  first thousands of updates; on MNIST it was still drawing one kind after 12,000.
 - One-sided label smoothing and Adam with a first moment of 0.5 (Salimans et al. 2016, section 3.4; Radford et al.
   2016) in place of momentum; leaky rectifiers in place of maxout.
-- Pictures are drawn with a running average of the generator's weights (Yaz et al. 2019), which halves the Fréchet
+- Pictures are drawn with a running average of the generator's weights (Yazıcı et al. 2019), which halves the Fréchet
   distance and more; `--average 0` draws with the generator itself.
 - The generator's update judges the same drawn pictures as the discriminator's just before it, by the discriminator as
   it is after its update; the paper draws others.
@@ -145,7 +145,7 @@ class Adversarial(Learner):
 
         tricked = generator_loss(discriminator(drawn), self.loss)
         self.generator_optimizer.zero_grad()
-        # Gradients of the generator alone: those of the discriminator's weights would cost a third more, for nothing.
+        # Only for the generator: gradients of the discriminator's weights would be work for nothing.
         tricked.backward(inputs=list(generator.parameters()))
         apply(self.generator_optimizer)
         self._average(clock)
@@ -281,7 +281,7 @@ class GANRecipe(Recipe):
         model = evidence.model
 
         def over_time() -> Any:
-            chosen = [evidence.snapshots[place] for place in evenly(len(evidence.snapshots), 9)]
+            chosen = [evidence.snapshots[place] for place in tiles.spread(len(evidence.snapshots), 7)]
             images = torch.stack([tensors["samples"][:14] for _, tensors in chosen])
             return tiles.tiles(images, rows=[f"update {step:,}" for step, _ in chosen])
 
@@ -290,8 +290,8 @@ class GANRecipe(Recipe):
 
         def between() -> Any:
             ends = fixed_noise(12, self.noise, seed=2)
-            paths = [interpolate(start, end, 13) for start, end in zip(ends[::2], ends[1::2], strict=True)]
-            heads = [f"{t:.2g}" for t in torch.linspace(0, 1, 13).tolist()]
+            paths = [interpolate(start, end, 11) for start, end in zip(ends[::2], ends[1::2], strict=True)]
+            heads = [f"{t:.2g}" for t in torch.linspace(0, 1, 11).tolist()]
             return tiles.tiles(torch.stack([draw(path) for path in paths]), heads=heads)
 
         def nearest() -> Any:
@@ -346,8 +346,3 @@ class GANRecipe(Recipe):
             ),
             curves.picture(evidence),
         ]
-
-
-def evenly(count: int, most: int) -> list[int]:
-    """At most `most` of the places 0 ... count - 1, evenly spread, the first and the last among them."""
-    return sorted({round(place) for place in torch.linspace(0, count - 1, min(most, count)).tolist()})

@@ -8,6 +8,8 @@ Departures from the paper:
 - The targets of the output units. The paper draws a stylised 7 × 12 picture for each of the 96 printable characters;
   here every class has a random code of 84 signs, always the same one, so that any classes can be learnt. The paper
   names such codes as an alternative.
+- The distances that the criterion compares are divided by 32: undivided, a right answer soon stops teaching, and a
+  small set is learnt with thin margins.
 - The optimizer. The paper's stochastic diagonal Levenberg-Marquardt method, one example at a time, gives way to
   mini-batches and the optimizer of the knob.
 - Pixels are shifted and scaled by the mean and deviation of the training pictures; the paper puts the background at
@@ -88,6 +90,10 @@ class PartialConv2d(nn.Module):
         return F.conv2d(x, weight.view(16, 6, 5, 5), self.bias)
 
 
+SCALE = 1 / 32  # of distances; with 1, as in the paper, 2.7 % of held back digits were wrong, with this 1.2 %
+RUBBISH = 42 * SCALE  # j of equation 9, whose value the paper does not give: half the distance of an undecided F6
+
+
 class Codes(nn.Module):
     """Euclidean radial basis units: minus the squared distance of F6's output to each class's code of 84 signs."""
 
@@ -99,7 +105,7 @@ class Codes(nn.Module):
         self.register_buffer("codes", signs.float() * 2 - 1)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, 84) -> (B, K)
-        return -torch.cdist(x, self.codes, compute_mode="donot_use_mm_for_euclid_dist").square()
+        return -SCALE * torch.cdist(x, self.codes, compute_mode="donot_use_mm_for_euclid_dist").square()
 
 
 class LeNet5(nn.Module):
@@ -131,9 +137,6 @@ class LeNet5(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:  # (B, C, H, W) of pixels in [0, 1] -> (B, K) scores
         return self.output(self.features(image))
-
-
-RUBBISH = 42.0  # j of equation 9, whose value the paper does not give: half the squared distance of an undecided F6
 
 
 def criterion(scores: Tensor, label: Tensor, modern: bool) -> Tensor:  # (B, K), (B,) -> ()
@@ -175,8 +178,8 @@ class LeNet5Recipe(Recipe):
     modern: bool = Field(False, description="ReLU, max pooling, full connections and a softmax, as is usual now")
     epochs: Epochs = 30
     batch: BatchSize = 32
-    lr: Rate = 2e-3
-    optimizer: Rule = "adam"
+    lr: Rate = 0.05
+    optimizer: Rule = "nesterov"
     schedule: Course = "cosine"
     l2: Decay = Field(0.0, description="weight decay")
     clip_norm: Clip = Field(None, description="bound on the norm of the gradient")
