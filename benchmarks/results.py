@@ -67,8 +67,8 @@ def page(entries: list[dict[str, Any]]) -> str:
     lines = [
         "# Results",
         "",
-        "Written by `python benchmarks/results.py RUN...` from run folders, never by hand; the runs themselves are lines of",
-        "[results.jsonl](results.jsonl), with their knobs, scores, machines and commits. Errors are fractions, losses nats.",
+        "Written by `python benchmarks/results.py RUN...` from run folders, never by hand; the runs are lines of",
+        "[results.jsonl](results.jsonl), with their knobs, scores, machines and commits. Errors are fractions.",
         "A mean has its standard deviation over the seeds behind it; seconds are medians, of training alone.",
         "Published figures that were not read in their source or a copy of it are marked unverified.",
         "",

@@ -195,8 +195,8 @@ def draws_noise(recipe: Recipe) -> bool:
 
 @EVERY
 def test_two_ranks_equal_one(name: str, forks: Any, tmp_path: Path) -> None:
-    """Law 6, for the recipes that draw no noise once their dropout is off."""
-    knobs = {key: 0.0 for key in find(name).model_fields if key.endswith("dropout")}
+    """Law 6, for the recipes that draw no noise once dropout and distortions are off."""
+    knobs = {key: 0.0 for key in find(name).model_fields if key.endswith(("dropout", "distort"))}
     recipe = find(name)(**knobs)
     if draws_noise(recipe):
         pytest.skip(f"{name} draws noise")

@@ -1,6 +1,7 @@
 """What nets do to pictures before their first layer. Letters: B pictures, C channels, H and W pixels."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -21,3 +22,23 @@ class Standardise(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:  # (B, C, H, W) -> the same
         return torch.addcmul(self.shift, image, self.scale)
+
+
+def distorted(image: Tensor, strength: float) -> Tensor:  # (B, C, H, W) -> the same
+    """Each picture under a random affine map: shift, scale, squeeze and shear (LeCun et al. 1998, section III.B).
+
+    All are drawn evenly from [-strength, strength]: shifts as shares of the side, the others as shares of size. What
+    comes in from outside is 0, the background of ink on black.
+    """
+    across, down, scale, squeeze, shear = ((torch.rand(5, len(image), device=image.device) * 2 - 1) * strength).unbind(
+        0
+    )
+    maps = torch.stack(
+        [
+            torch.stack([(1 + scale) * (1 + squeeze), shear, 2 * across], 1),
+            torch.stack([torch.zeros_like(shear), (1 + scale) / (1 + squeeze), 2 * down], 1),
+        ],
+        1,
+    )
+    grid = F.affine_grid(maps, list(image.shape), align_corners=False)
+    return F.grid_sample(image, grid, align_corners=False)
