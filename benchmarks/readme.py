@@ -7,8 +7,8 @@ import re
 import shutil
 from pathlib import Path
 
-from deepclassics.recipe import titles
 from deepclassics.run import Run
+from deepclassics.systems import titles
 from deepclassics.verbs.run import text
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from deepclassics import cli
-from deepclassics.recipe import names, titles
 from deepclassics.run import Run
+from deepclassics.systems import names, titles
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -20,8 +20,9 @@ from deepclassics import cli, metrics
 from deepclassics.data.streams import Stream
 from deepclassics.learn import Clock, look
 from deepclassics.loop import Plan
-from deepclassics.recipe import Recipe, docstring, find, names
+from deepclassics.recipe import Recipe, find
 from deepclassics.run import Run
+from deepclassics.systems import docstring, names
 
 EVERY = pytest.mark.parametrize("name", names())
 

@@ -79,7 +79,7 @@ def list_systems(words: list[str]) -> int:
     if words[:1] in (["-h"], ["--help"]):
         print("deepclassics list [WORD]: the systems whose name, family or first line holds WORD")
         return 0
-    from deepclassics.recipe import titles
+    from deepclassics.systems import titles
 
     wanted = " ".join(words).lower()
     rows = [row for row in titles() if wanted in " ".join(row).lower()]
@@ -95,7 +95,7 @@ def list_systems(words: list[str]) -> int:
 
 def show(words: list[str]) -> int:
     """`show NAME [--KNOB VALUE] [--json]`"""
-    from deepclassics.recipe import check
+    from deepclassics.systems import check
 
     name, rest = _name(words, "show")
     check(name)
@@ -116,7 +116,7 @@ def show(words: list[str]) -> int:
 
 def run(words: list[str]) -> int:
     """`run NAME [--KNOB VALUE] [--out RUN] [--seeds N] [--json]`"""
-    from deepclassics.recipe import check
+    from deepclassics.systems import check
 
     name, rest = _name(words, "run")
     check(name)

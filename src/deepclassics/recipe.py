@@ -1,22 +1,18 @@
-"""Recipes: everything that decides the result of a run, as one frozen, typed object; and how they are found by name.
+"""Recipes: everything that decides the result of a run, as one frozen, typed object; found by the system's name.
 
-A system is one file under `systems/<family>/`; the file's name is the system's name, and its class derived from
-`Recipe` is the recipe. There is no registry and no import list: `names()` looks at files, and only `find` imports.
+The one class derived from `Recipe` in a system's file is its recipe.
 """
 
-import ast
-import functools
 import importlib
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from deepclassics.errors import UserError
-from deepclassics.flags import Knobs, meant
+from deepclassics.flags import Knobs
+from deepclassics.systems import check, names
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -126,39 +122,6 @@ class Recipe(Knobs):
     def protocol(self, spec: dict[str, Any]) -> dict[str, Any]:
         """Circumstances beyond the knobs that published figures differ in: {"preprocessing": ..., ...}."""
         return {}
-
-
-FAMILIES = Path(__file__).parent / "systems"
-
-
-@functools.cache
-def names() -> dict[str, str]:
-    """Every system's name and module, in the order of the families' and files' names. Imports nothing."""
-    files = sorted(path for path in FAMILIES.glob("*/*.py") if not path.name.startswith("_"))
-    return {path.stem: f"deepclassics.systems.{path.parent.name}.{path.stem}" for path in files}
-
-
-def titles() -> list[tuple[str, str, str]]:
-    """(name, family, one sentence) of every system, from the first lines of their files."""
-    rows = []
-    for name, module in names().items():
-        first = docstring(name).partition("\n")[0]
-        rows.append((name, module.split(".")[-2], first.partition(": ")[2] or first))
-    return rows
-
-
-def docstring(name: str) -> str:
-    """The docstring of a system's file, read without importing it."""
-    module = names()[check(name)]
-    path = FAMILIES.joinpath(*module.split(".")[2:]).with_suffix(".py")
-    return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-
-
-def check(name: str) -> str:
-    """`name` itself where there is such a system; a sentence with the nearest name where there is none."""
-    if name not in names():
-        raise UserError(f"There is no system '{name}'.{meant(name, names())} `deepclassics list` shows them all.")
-    return name
 
 
 def find(name: str) -> type[Recipe]:

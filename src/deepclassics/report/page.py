@@ -17,10 +17,11 @@ from deepclassics.errors import UserError
 from deepclassics.flags import shown
 from deepclassics.metrics import FALLING, RISING
 from deepclassics.progress import duration, figure
-from deepclassics.recipe import Picture, Recipe, docstring
+from deepclassics.recipe import Picture, Recipe
 from deepclassics.report.evidence import Evidence
 from deepclassics.report.style import has_letters, many, settings
 from deepclassics.run import Run
+from deepclassics.systems import docstring
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

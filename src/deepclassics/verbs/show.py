@@ -6,7 +6,8 @@ from typing import Any
 
 from deepclassics.flags import shown
 from deepclassics.progress import figure
-from deepclassics.recipe import Recipe, docstring, names
+from deepclassics.recipe import Recipe
+from deepclassics.systems import docstring, names
 
 
 def facts(recipe: Recipe) -> dict[str, Any]:
