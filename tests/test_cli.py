@@ -58,6 +58,11 @@ def test_list_imports_neither_torch_nor_scikit_learn() -> None:
         (["run", "lenet5", "--lr"], "expected one argument"),
         (["run", "lenet5", "--seeds", "none"], "--seeds must be a whole number"),
         (["run", "lenet5", "--device", "abacus"], "The device must be one that this machine has"),
+        (["run", "lenet5", "--device", "meta"], "it must be cpu or cuda"),
+        (["run", "mlp", "--hidden", "-5"], "mlp: hidden must be at least 1; got -5."),
+        (["run", "mlp", "--seed", "20000000000000"], "mlp: seed must be at most"),
+        (["run", "mlp", "--batch-norm", "--batch", "1"], "batch must be 2 or more with batch normalisation"),
+        (["run", "mlp", "--optimizer", "nesterov", "--momentum", "0"], "momentum must be greater than 0"),
         (["run", "lenet5", "--precision", "fp64"], "host: precision must be 'fp32' or 'bf16'"),
         (["run", "lenet5", "--data", "mnits"], "Did you mean 'mnist'?"),
         (["run", "lenet5", "--data", "tinyshakespeare"], "takes pictures; tinyshakespeare is running text"),
@@ -189,7 +194,7 @@ def test_torchrun_with_two_ranks_gives_the_result_of_one(tmp_path: Path) -> None
     code, out, err = typed(*words, "--out", str(tmp_path / "one"), "--threads", "1")
     assert code == 0, err
     one = json.loads(out)
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29517"]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     done = subprocess.run(
         [*launcher, "-m", "deepclassics", *words, "--out", str(tmp_path / "two")],
         capture_output=True, text=True, timeout=120, env=os.environ | {"OMP_NUM_THREADS": "1"},

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deepclassics import __version__, idle  # noqa: F401 (idle watches the machine from here on)
-from deepclassics.errors import UserError
+from deepclassics.errors import UserError, meant
 
 USAGE = """\
 deepclassics: the classical neural networks as baselines
@@ -50,6 +50,12 @@ def main(words: Sequence[str] | None = None) -> None:
     except Exception as error:
         if trace:
             traceback.print_exc()
+        if isinstance(error, MemoryError) or "out of memory" in str(error) or "allocate memory" in str(error):
+            print(
+                "The memory of this machine or device is too small. Try a smaller net or --batch.",
+                file=sys.stderr,
+            )
+            sys.exit(2)
         print(
             f"A defect of deepclassics {__version__}, not your mistake: {type(error).__name__}: {error}. "
             f"Run it again with --trace and report what it prints.",
@@ -66,11 +72,7 @@ def _verb(words: list[str]) -> int:
         print(__version__)
         return 0
     if words[0] not in VERBS:
-        import difflib
-
-        near = difflib.get_close_matches(words[0], VERBS, n=1, cutoff=0.5)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise UserError(f"There is no verb '{words[0]}'.{hint} The verbs are {', '.join(VERBS)}.")
+        raise UserError(f"There is no verb '{words[0]}'.{meant(words[0], VERBS)} The verbs are {', '.join(VERBS)}.")
     return VERBS[words[0]](words[1:])
 
 
@@ -81,6 +83,8 @@ def list_systems(words: list[str]) -> int:
         return 0
     from deepclassics.systems import titles
 
+    if flags := [word for word in words if word.startswith("-")]:
+        raise UserError(f"`list` has no option '{flags[0]}'; it takes a word to look for.")
     wanted = " ".join(words).lower()
     rows = [row for row in titles() if wanted in " ".join(row).lower()]
     if not rows:
@@ -140,6 +144,8 @@ def run(words: list[str]) -> int:
     recipe = build(recipe_class, found, name)
     from deepclassics.verbs import run as results
 
+    if out == "":
+        raise UserError("--out must name a folder; it is empty.")
     path = Path(out) if out else results.folder(recipe)
     if seeds is not None:
         if not seeds.isdigit() or int(seeds) < 1:
@@ -153,7 +159,10 @@ def run(words: list[str]) -> int:
     try:
         result = carry_out(recipe, path, host, Telling(quiet=as_json or not host.leads))
     except Stopped as stop:
-        again = " ".join(["deepclassics run", name, *rest])
+        import shlex
+
+        start = "deepclassics" if host.ranks == 1 else f"torchrun --nproc-per-node {host.ranks} -m deepclassics"
+        again = f"{start} run {name} {shlex.join(rest)}".rstrip()
         if host.leads:
             print(f"Stopped and saved. To go on: {again}", file=sys.stderr)
         return 128 + stop.number
@@ -275,9 +284,11 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
 
 def _name(words: list[str], verb: str, what: str = "NAME") -> tuple[str, list[str]]:
     """The first word, which says what the flags after it are."""
-    if not words or words[0] in ("-h", "--help"):
+    if not words:
+        raise UserError(f"`{verb}` needs a {what}.{' `deepclassics list` shows them.' if what == 'NAME' else ''}")
+    if words[0] in ("-h", "--help"):
         print(f"deepclassics {verb} {what} ...; `deepclassics {verb} {what} --help` tells what {what} takes.")
-        sys.exit(0 if words else 2)
+        sys.exit(0)
     if words[0].startswith("-"):
         raise UserError(f"`{verb}` needs a {what} before its flags; got '{words[0]}'.")
     return words[0], words[1:]

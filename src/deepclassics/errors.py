@@ -1,4 +1,7 @@
-"""The one exception that is the user's to mend."""
+"""The one exception that is the user's to mend, and the hint that goes with a name that does not exist."""
+
+import difflib
+from collections.abc import Iterable
 
 
 class UserError(ValueError):
@@ -7,3 +10,9 @@ class UserError(ValueError):
     The command line prints it without a traceback and exits with 2. Everything else that is raised is a defect of
     this package and exits with 1.
     """
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """ " Did you mean 'lenet5'?", or nothing where no known word is near."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" Did you mean '{near[0]}'?" if near else ""

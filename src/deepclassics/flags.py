@@ -6,16 +6,15 @@ every mistake is worded in one place.
 """
 
 import argparse
-import difflib
 import types
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
-from deepclassics.errors import UserError
+from deepclassics.errors import UserError, meant
 
 
 class Knobs(BaseModel):
@@ -50,12 +49,6 @@ class Parser(argparse.ArgumentParser):
             what = "option" if unknown.startswith("-") else "place for"
             raise UserError(f"`{self.prog}` has no {what} '{unknown}'.{meant(unknown, known)} --help lists them all.")
         return vars(found)
-
-
-def meant(word: str, known: Iterable[str]) -> str:
-    """ " Did you mean 'lenet5'?", or nothing where no known word is near."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f" Did you mean '{near[0]}'?" if near else ""
 
 
 def add_flags(parser: argparse.ArgumentParser, knobs: type[Knobs], title: str) -> None:
@@ -121,7 +114,7 @@ def shown(value: Any) -> str:
     if value is None:
         return "none"
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return repr(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -26,7 +26,7 @@ from deepclassics.idle import cores, idle_cores
 class Host(Knobs):
     """Where a run happens; flags of `run` beside the recipe's knobs."""
 
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16 pays for large nets only")
     compile: bool = Field(False, description="compile the model: pays for large nets and runs of minutes")
     layout: Literal["default", "channels_last"] = Field("default", description="of pictures in memory")
@@ -46,28 +46,37 @@ class Host(Knobs):
         """Whether this rank writes and speaks."""
         return self.rank == 0
 
-    def place(self, double: bool = False) -> torch.device:
-        """The device of this rank, one that has float64 if `double`. Sets the threads, and joins the other ranks."""
+    def place(self) -> torch.device:
+        """The device of this rank. Sets the threads, and joins the other ranks where torchrun has started some."""
         local, beside = int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         torch.set_num_threads(self.threads or max(1, idle_cores() // beside))
         name = self.device
         if name == "auto":
-            apple = torch.backends.mps.is_available() and not double
-            name = "cuda" if torch.cuda.is_available() else "mps" if apple else "cpu"
+            name = "cuda" if torch.cuda.is_available() else "cpu"
         try:
             device = torch.device(f"cuda:{local}" if name == "cuda" and self.ranks > 1 else name)
+            if device.type not in ("cpu", "cuda"):
+                # Scores are summed in float64, which Apple's mps does not have; no other device was ever tried.
+                raise RuntimeError("it must be cpu or cuda")
             torch.empty(1, device=device)
-        except (RuntimeError, AssertionError, NotImplementedError) as error:
+        except (RuntimeError, AssertionError) as error:
             reason = str(error).split("\n")[0].rstrip(".")
             raise UserError(
                 f"The device must be one that this machine has; got '{self.device}' ({reason}). Try --device cpu."
             ) from None
+        if device.type == "cuda":
+            torch.cuda.set_device(device)  # what the ranks send each other goes through the current one
         if self.ranks > 1 and not dist.is_initialized():
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
         return device
 
     def prepare(self, model: nn.Module, device: torch.device) -> nn.Module:
         """The model on its device, in its layout, compiled if asked. Names of parameters stay as they are."""
+        if self.ranks > 1 and any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
+            raise UserError(
+                "Batch normalisation on several ranks would see a part of each batch only, and give another result "
+                "than one rank does. Run it on one, or without batch normalisation."
+            )
         if self.layout == "channels_last":
             for module in model.modules():
                 if isinstance(module, nn.Conv2d):

@@ -4,6 +4,7 @@ The loop calls `step` and never sees a loss, a gradient, an optimizer, a hidden 
 is the most common learner, not the only one: a perceptron, an RBM or a value iteration writes its own `step`.
 """
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -82,7 +83,10 @@ class Learner(ABC):
 
     @abstractmethod
     def parts(self) -> dict[str, Stateful]:
-        """All that a checkpoint must hold for a resumed run to equal an uninterrupted one, bit for bit."""
+        """All that a checkpoint must hold for a resumed run to equal an uninterrupted one, bit for bit.
+
+        The part "model" is `self.model`.
+        """
 
     def snapshot(self) -> dict[str, Tensor]:
         """What the report wants to see change in the course of the run, kept at every look. Call it as `evaluate`."""
@@ -93,8 +97,8 @@ class Learner(ABC):
 def untraced(model: nn.Module, seed: int = 0) -> Iterator[None]:
     """No gradients, evaluation mode, and random numbers of its own: what happens inside leaves no trace outside."""
     training = {module: module.training for module in model.modules()}
-    devices = sorted({p.device.index or 0 for p in model.parameters() if p.is_cuda})
-    with torch.random.fork_rng(devices), torch.no_grad():
+    device = device_of(model)
+    with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.no_grad():
         torch.manual_seed(seed)
         model.eval()
         try:
@@ -102,6 +106,11 @@ def untraced(model: nn.Module, seed: int = 0) -> Iterator[None]:
         finally:
             for module, mode in training.items():
                 module.training = mode
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model is: it holds a parameter or a buffer at least."""
+    return next(itertools.chain(model.parameters(), model.buffers())).device
 
 
 def look(learner: Learner, stream: Stream) -> Scores:
@@ -167,7 +176,7 @@ def optimizer(
     if name == "nesterov":
         return torch.optim.SGD(groups, lr, momentum=momentum, nesterov=True, fused=True)
     if name == "adagrad":
-        return torch.optim.Adagrad(groups, lr, fused=True)
+        return torch.optim.Adagrad(groups, lr)
     if name == "rmsprop":
         return torch.optim.RMSprop(groups, lr)
     if name == "adadelta":

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from deepclassics.data.streams import Batch, Data, Stream
 from deepclassics.errors import UserError
 from deepclassics.host import Host
-from deepclassics.learn import Box, Clock, Learner, Scores, look, untraced
+from deepclassics.learn import Box, Clock, Learner, Scores, device_of, look, untraced
 from deepclassics.progress import Telling
 from deepclassics.published import beside
 from deepclassics.recipe import Recipe
@@ -83,7 +83,7 @@ def fit(
     can be written.
     """
     telling = telling or Telling(quiet=True)
-    device = next(iter([*learner.model.parameters(), *learner.model.buffers()])).device
+    device = device_of(learner.model)
     # What the loop itself must remember is a part of the checkpoint like any other.
     memory = Box({"window": [], "best": math.inf, "stale": 0, "seconds": 0.0, "done": False})
     keeper = _Keeper(learner, memory, run, host)
@@ -166,7 +166,7 @@ def fit(
                 number = max(stopping, default=0)
                 if host.ranks > 1:
                     number = host.highest(number) if tells else 0
-                if (keeper.due(step, looks) or number) and _finite(window):
+                if (keeper.due(step, looks) or number) and host.highest(int(not _finite(window, learner.model))) == 0:
                     memory.value["seconds"] = time.perf_counter() - passed
                     keeper.save(step)
                 if number:
@@ -183,7 +183,7 @@ def fit(
     if host.ranks > 1:
         dist.barrier()  # the weights must be there before the others read them
     if best:
-        learner.model.load_state_dict(run.weights())
+        run.load_into(learner.model)
     return {
         "steps": step,
         "seconds": round(memory.value["seconds"], 3),
@@ -205,7 +205,7 @@ def carry_out(recipe: Recipe, path: Path, host: Host, telling: Telling | None = 
     if not host.threads and (path / "host.json").exists():
         # Sums over other numbers of threads round otherwise; a run that goes on must equal one that never stopped.
         host = host.model_copy(update={"threads": run.host()["threads"]})
-    device = host.place(recipe.double)
+    device = host.place()
     try:
         data = recipe.load().on(device, host.rank, host.ranks)
         torch.manual_seed(recipe.seed)
@@ -214,8 +214,10 @@ def carry_out(recipe: Recipe, path: Path, host: Host, telling: Telling | None = 
         plan = recipe.plan(data)
         torch.manual_seed(recipe.seed * 1_000_003 + 1 + host.rank)  # each rank draws its own noise
         if host.leads:
-            run.describe(recipe, data.spec, host.facts(device))
             run.hold()
+            Run.begin(path, recipe)  # once more: another process may have begun here while the data were read
+            run.refuse_other_data(data.spec)
+            run.describe(recipe, data.spec, host.facts(device))
             telling.say(_opening(recipe, data, model, path))
         how = fit(learner, data, plan, run, host, telling)
         scores = {name: value for name, value in run.metrics()[-1].items() if "/" in name}
@@ -249,7 +251,8 @@ def _opening(recipe: Recipe, data: Data, model: nn.Module, path: Path) -> str:
     lines = [f"{recipe.name()} on {data.spec['data']} ({counts}); {parameters:,} parameters; in {path}"]
     lines += [f"Left out: column {name}, {reason}." for name, reason in data.spec.get("left_out", {}).items()]
     if skipped := data.spec.get("skipped"):
-        lines.append(f"Left out: {len(skipped)} pictures that cannot be read: {', '.join(skipped[:5])}.")
+        pictures = "1 picture" if len(skipped) == 1 else f"{len(skipped)} pictures"
+        lines.append(f"Left out: {pictures} that cannot be read: {', '.join(skipped[:5])}.")
     return "\n".join(lines)
 
 
@@ -279,8 +282,10 @@ def _stacked(window: list[Scores], name: str) -> Tensor:
     return torch.stack([torch.as_tensor(scores[name], dtype=torch.float64) for scores in window])
 
 
-def _finite(window: list[Scores]) -> bool:
-    return not window or all(bool(_stacked(window, name).isfinite().all()) for name in window[0])
+def _finite(window: list[Scores], model: nn.Module) -> bool:
+    """Whether all is well so far. A loss is of the weights before its update, so they themselves are looked at too."""
+    scores = not window or all(bool(_stacked(window, name).isfinite().all()) for name in window[0])
+    return scores and all(bool(parameter.isfinite().all()) for parameter in model.parameters())
 
 
 def _means(window: list[Scores], first: int, host: Host) -> dict[str, float]:
@@ -303,6 +308,7 @@ class _Keeper:
 
     def __init__(self, learner: Learner, memory: Box, run: Run, host: Host) -> None:
         self.learner, self.memory, self.run, self.host = learner, memory, run, host
+        self.device = device_of(learner.model)
         self.saved = time.perf_counter()
 
     def due(self, step: int, looks: bool) -> bool:
@@ -316,7 +322,7 @@ class _Keeper:
         parts = self.learner.parts()
         self.memory.value["done"] = self.learner.done
         own = {name: part.state_dict() for name, part in parts.items() if isinstance(part, Box) and part.local}
-        ranks = self.host.gather({"parts": own, "random": _random_state()})
+        ranks = self.host.gather({"parts": own, "random": _random_state(self.device)})
         if self.host.leads:
             shared = {name: part.state_dict() for name, part in parts.items() if name not in own}
             self.run.save({"step": step, "parts": shared, "loop": self.memory.state_dict(), "ranks": ranks})
@@ -324,7 +330,7 @@ class _Keeper:
 
     def resume(self) -> int:
         """Puts everything back as it was when last saved, and returns how many updates were done by then."""
-        checkpoint = self.run.checkpoint()
+        checkpoint = self.run.checkpoint(self.device)
         if checkpoint is None:
             return 0
         if len(checkpoint["ranks"]) != self.host.ranks:
@@ -340,7 +346,7 @@ class _Keeper:
         window[:] = self.memory.value["window"]
         self.memory.value["window"] = window
         self.learner.done = self.memory.value["done"]
-        _set_random_state(own["random"])
+        _set_random_state(own["random"], self.device)
         if self.host.leads:
             self.run.rewind(checkpoint["step"])
         return checkpoint["step"]
@@ -352,14 +358,18 @@ class _Keeper:
             self.run.snapshot(step, tensors)
 
 
-def _random_state() -> dict[str, Any]:
-    return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []}
+def _random_state(device: torch.device) -> dict[str, Any]:
+    """Of the processor and of this rank's own device: a host with fewer of them can go on with the run."""
+    return {
+        "cpu": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+    }
 
 
-def _set_random_state(state: dict[str, Any]) -> None:
-    torch.set_rng_state(state["cpu"])
-    if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])
+def _set_random_state(state: dict[str, Any], device: torch.device) -> None:
+    torch.set_rng_state(state["cpu"].cpu())
+    if state["cuda"] is not None and device.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda"].cpu(), device)
 
 
 def _autopsy(fault: NotFinite, keeper: _Keeper, stream: Stream, plan: Plan, host: Host, device: torch.device) -> str:
@@ -368,8 +378,8 @@ def _autopsy(fault: NotFinite, keeper: _Keeper, stream: Stream, plan: Plan, host
     Runs are exactly repeatable, so nothing need be recorded while all is well.
     """
     step = keeper.resume()
-    good = step
-    first = ""
+    good, first = step, ""
+    batch: Batch = {}
     while step < fault.step and not first:
         batch = stream.at(step)
         found: list[str] = []
@@ -396,8 +406,9 @@ def _listen(learner: Learner, found: list[str]) -> list[Any]:
 
     def hook(name: str) -> Any:
         def note(module: nn.Module, inputs: Any, output: Any) -> None:
-            tensors = [output] if isinstance(output, Tensor) else [t for t in output if isinstance(t, Tensor)]
-            if not found and not all(bool(t.isfinite().all()) for t in tensors):
+            outputs = output if isinstance(output, tuple | list) else [output]
+            tensors = [tensor for tensor in outputs if isinstance(tensor, Tensor)]
+            if not found and not all(bool(t.isfinite().all()) for t in tensors if t.is_floating_point()):
                 found.append(f"the output of {name or 'the model'}")
 
         return note

@@ -77,13 +77,14 @@ class Recipe(Knobs):
         tuple[str, ...]
     ]  # kinds of data it learns from and is asked with: "image", "table", "text", "world"
     gives: ClassVar[tuple[str, ...]]  # kinds of answer, the one whose column is there: "label", "number", "image" ...
-    double: ClassVar[bool] = False  # whether it computes in float64, which some devices do not have
     asked: ClassVar[str] = ""  # what predict is given, where that is not the kind of the data
     published: ClassVar[tuple[Published, ...]] = ()
     options: ClassVar[type[Knobs]] = Knobs  # what `predict` can be told besides its input
 
     data: str = Field(description="a named data set (`deepclassics data list`), or a path to your own")
-    seed: int = Field(0, ge=0, description="of the first weights, the order of the examples, and their split")
+    seed: int = Field(
+        0, ge=0, le=2**31 - 1, description="of the first weights, the order of the examples, and their split"
+    )
 
     @classmethod
     def name(cls) -> str:

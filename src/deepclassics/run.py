@@ -17,14 +17,16 @@ Nothing in the folder can run code: checkpoints load with `weights_only=True`, w
 import errno
 import io
 import json
+import math
 import os
 import shutil
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from deepclassics import __version__
 from deepclassics.errors import UserError
@@ -71,12 +73,15 @@ class Run:
     def hold(self) -> None:
         """Keeps every other process from running in this folder until this one ends or calls `release`."""
         try:
+            self.path.mkdir(parents=True, exist_ok=True)
             self._lock = open(self.path / "lock", "w", encoding="utf-8")  # noqa: SIM115 (held as long as the run)
         except OSError as error:
             raise UserError(
                 f"{self.path} must be a folder that can be written, to go on with its run; {_reason(error)}. "
                 f"Copy it to a place where it can, and run there with --out."
             ) from None
+        for left in self.path.glob("*.part"):  # by a process that was killed while it wrote
+            left.unlink(missing_ok=True)
         try:
             import fcntl
         except ImportError:  # not on Windows, where an open file cannot be replaced by another process anyway
@@ -99,9 +104,7 @@ class Run:
 
     def facts(self) -> dict[str, Any]:
         """recipe.json: {"system", "knobs", "version", "format"}."""
-        facts = self._read_json("recipe.json")
-        if not isinstance(facts, dict) or not {"system", "knobs", "format"} <= set(facts):
-            raise UserError(f"{self.path / 'recipe.json'} must hold a system and its knobs; it holds something else.")
+        facts = self._read_json("recipe.json", ("system", "knobs", "format"))
         if facts["format"] > FORMAT:
             raise UserError(
                 f"{self.path} was written by deepclassics {facts.get('version')}, in a newer layout than this version, "
@@ -114,14 +117,14 @@ class Run:
         return build(find(facts["system"]), facts["knobs"], facts["system"])
 
     def spec(self) -> dict[str, Any]:
-        return self._read_json("spec.json")
+        return self._read_json("spec.json", ("kind", "data"))
 
     def host(self) -> dict[str, Any]:
-        return self._read_json("host.json")
+        return self._read_json("host.json", ("device",))
 
     def result(self) -> dict[str, Any] | None:
         """result.json, or None where the run has not finished."""
-        return self._read_json("result.json") if (self.path / "result.json").exists() else None
+        return self._read_json("result.json", ("system", "scores")) if (self.path / "result.json").exists() else None
 
     def metrics(self) -> list[dict[str, Any]]:
         """The rows of metrics.jsonl; a last row cut short by a crash is left out."""
@@ -160,14 +163,27 @@ class Run:
             raise UserError(f"{self.path} has no weights yet. Run it first.")
         return checkpoint["parts"]["model"]
 
-    def checkpoint(self) -> dict[str, Any] | None:
-        """last.pt as a dict, on the CPU, or None where there is none. Code in it is refused, not run."""
+    def load_into(self, model: nn.Module) -> None:
+        """Gives `model` the weights that the run stands by."""
+        try:
+            model.load_state_dict(self.weights())
+        except RuntimeError as error:
+            reason = str(error).splitlines()[-1].strip().rstrip(".")
+            raise UserError(
+                f"{self.path} must hold the weights of its own system, {self.facts()['system']} with the knobs of "
+                f"recipe.json; it holds others ({reason}). Put back best.safetensors, or run again in another --out."
+            ) from None
+
+    def checkpoint(self, device: torch.device | str = "cpu") -> dict[str, Any] | None:
+        """last.pt as a dict, its tensors on `device`, or None where there is none. Code in it is refused, not run."""
         file = self.path / "last.pt"
         if not file.exists():
             return None
         remedy = f"Delete it to begin again, or put back a copy, then run the same command.{self._best_is_left()}"
         try:
-            checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of a foreign pickle's protocol: what matters is said below
+                checkpoint = torch.load(file, map_location=device, weights_only=True)
         except Exception:  # torch raises half a dozen types here, some its own
             raise UserError(
                 f"{file} must be a checkpoint of this run; it is cut short or damaged, or holds more than tensors and "
@@ -188,7 +204,7 @@ class Run:
     # --- to write
 
     def describe(self, recipe: Recipe, spec: dict[str, Any], host: dict[str, Any]) -> None:
-        """Makes the folder, and writes what the run is, on which data, and where."""
+        """Writes what the run is, on which data, and where; makes the folder if `hold` has not."""
         facts = {
             "system": recipe.name(),
             "knobs": recipe.model_dump(mode="json"),
@@ -261,14 +277,30 @@ class Run:
                 f"Give the same knobs to go on with it, or another --out to begin a new one."
             )
 
+    def refuse_other_data(self, spec: dict[str, Any]) -> None:
+        """A run goes on only with the data that it began with."""
+        if not (self.path / "spec.json").exists():
+            return
+        if changed := difference(self.spec(), json.loads(json.dumps(spec)), ""):
+            raise UserError(
+                f"{self.path} was begun on other data: {changed} has changed since. Put the data back to go on, or "
+                f"choose another --out to begin a new run."
+            )
+
     def _best_is_left(self) -> str:
         best = self.path / "best.safetensors"
         return f" The best weights so far are safe in {best}." if best.exists() else ""
 
-    def _read_json(self, name: str) -> Any:
+    def _read_json(self, name: str, keys: tuple[str, ...]) -> Any:
         file = self.path / name
         try:
-            return json.loads(file.read_text(encoding="utf-8"))
+            value = json.loads(file.read_text(encoding="utf-8"))
+            if not isinstance(value, dict) or not set(keys) <= set(value):
+                raise UserError(
+                    f"{file} must hold {', '.join(keys)}; it holds something else. Put back a copy of it, or begin "
+                    f"again in another --out."
+                )
+            return value
         except FileNotFoundError:
             raise UserError(f"{self.path} has no {name}: the run stopped before it began. Run it again.") from None
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -277,7 +309,7 @@ class Run:
             ) from None
 
     def _write_json(self, name: str, value: Any) -> None:
-        self._write(name, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+        self._write(name, (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
     def _write(self, name: str, content: bytes | memoryview) -> None:
         file = self.path / name
@@ -301,6 +333,23 @@ class Run:
             f"{self.path / name} could not be written: {_reason(error)}{free}.{left} "
             f"Make room, then run the same command to go on from the last checkpoint."
         )
+
+
+def difference(kept: Any, read: Any, place: str) -> str:
+    """The first place where facts of data differ by more than rounding, "" where none does."""
+    if isinstance(kept, dict) and isinstance(read, dict):
+        if kept.keys() != read.keys():
+            return place or "their kind"
+        pairs = [(kept[key], read[key], str(key)) for key in kept]
+    elif isinstance(kept, list | tuple) and isinstance(read, list | tuple):
+        if len(kept) != len(read):
+            return place
+        pairs = [(one, other, place) for one, other in zip(kept, read, strict=True)]
+    elif isinstance(kept, float) and isinstance(read, float | int):
+        return "" if math.isclose(kept, read, rel_tol=1e-3, abs_tol=1e-6) else place
+    else:
+        return "" if kept == read else place
+    return next((changed for one, other, where in pairs if (changed := difference(one, other, where))), "")
 
 
 def _reason(error: OSError) -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepclassics.errors import UserError
+from deepclassics.errors import UserError, meant
 
 if TYPE_CHECKING:
     from deepclassics.data.streams import Splits
@@ -56,7 +56,6 @@ def _module(kind: str) -> Any:
 def _kind(data: str, takes: Sequence[str]) -> str:
     """What kind of data a name or a path stands for, judged without reading more than must be."""
     from deepclassics.data import catalog
-    from deepclassics.flags import meant
 
     path = Path(data)
     if data in catalog.names():

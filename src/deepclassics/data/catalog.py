@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from deepclassics.data.fetch import MISSING, File, fault, obtain, places, store
-from deepclassics.errors import UserError
+from deepclassics.errors import UserError, meant
 
 Count = int | tuple[int, int]  # exactly, or from least to most
 
@@ -39,11 +39,9 @@ def names() -> list[str]:
 def find(name: str) -> NamedSet:
     """The set of that name; a sentence with the nearest name where there is none."""
     if name not in names():
-        import difflib
-
-        near = difflib.get_close_matches(name, names(), n=1, cutoff=0.5)
-        meant = f" Did you mean '{near[0]}'?" if near else ""
-        raise UserError(f"There is no data set '{name}'.{meant} `deepclassics data list` shows them all.")
+        raise UserError(
+            f"There is no data set '{name}'.{meant(name, names())} `deepclassics data list` shows them all."
+        )
     return cast(NamedSet, importlib.import_module(f"deepclassics.data.sets.{name}"))
 
 

@@ -1,6 +1,5 @@
 """What a report may look at: all that a run folder holds, and the model's answers, never a live object."""
 
-import math
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +10,7 @@ from deepclassics.data.streams import Batch, Chunks, Columns, InOrder, Passage, 
 from deepclassics.errors import UserError
 from deepclassics.learn import untraced
 from deepclassics.recipe import Recipe
-from deepclassics.run import Run
+from deepclassics.run import Run, difference
 
 BATCH = 500  # examples answered at a time
 
@@ -35,7 +34,7 @@ class Evidence:
     def model(self) -> nn.Module:
         """The model with the weights that the run stands by, in evaluation mode, on the CPU."""
         model = self.recipe.model(self.spec)
-        model.load_state_dict(self.run.weights())
+        self.run.load_into(model)
         return model.eval()
 
     @cached_property
@@ -66,7 +65,7 @@ class Evidence:
             data = self.recipe.load()
         except UserError as error:
             return error
-        changed = _difference(self.spec, data.spec, "")
+        changed = difference(self.spec, data.spec, "")
         if changed:
             return UserError(
                 f"{self.recipe.data} must hold the data that this run learnt from; {changed} has changed since. "
@@ -106,20 +105,3 @@ def _held(stream: Stream | None) -> Any:
     if isinstance(stream, Chunks | Passage):
         return stream.ids
     return stream.world if isinstance(stream, World) else None
-
-
-def _difference(kept: Any, read: Any, place: str) -> str:
-    """The first place where facts of the data differ by more than rounding, "" where none does."""
-    if isinstance(kept, dict) and isinstance(read, dict):
-        if kept.keys() != read.keys():
-            return place or "their kind"
-        pairs = [(kept[key], read[key], str(key)) for key in kept]
-    elif isinstance(kept, list | tuple) and isinstance(read, list | tuple):
-        if len(kept) != len(read):
-            return place
-        pairs = [(one, other, place) for one, other in zip(kept, read, strict=True)]
-    elif isinstance(kept, float) and isinstance(read, float | int):
-        return "" if math.isclose(kept, read, rel_tol=1e-5, abs_tol=1e-6) else place
-    else:
-        return "" if kept == read else place
-    return next((changed for one, other, where in pairs if (changed := _difference(one, other, where))), "")

@@ -74,7 +74,9 @@ def _sections(evidence: Evidence, name: str, folder: Path) -> Iterable[str]:
     yield _section("Knobs", _knobs(recipe))
     yield _section("Data", _data(evidence.spec))
     yield _section("Where it ran", _host(evidence))
-    yield _section("From here", _commands(recipe, evidence.run.path, finished=result is not None))
+    yield _section(
+        "From here", _commands(recipe, evidence.spec["kind"], evidence.run.path, finished=result is not None)
+    )
     if rest:
         yield _section("About the system", "".join(map(_paragraph, rest)))
     yield "</main>"
@@ -254,10 +256,10 @@ def _host(evidence: Evidence) -> str:
     return _table(["fact", "value"], cells, "Where it ran changes a result by rounding only.")
 
 
-def _commands(recipe: Recipe, path: Path, finished: bool) -> str:
+def _commands(recipe: Recipe, kind: str, path: Path, finished: bool) -> str:
     run, name = shlex.quote(str(path)), recipe.name()
-    question = {"image": "picture.png", "table": "rows.csv", "text": "'Some text'"}
-    asked = question.get(recipe.asked or recipe.takes[0], "INPUT")
+    question = {"image": "picture.png", "table": "rows.csv", "text": "'Some text'", "world": "0", "word": "1 2 3"}
+    asked = question[recipe.asked or kind]
     lines = [
         ("Print the result again" if finished else "Go on with the run", command(recipe, path)),
         ("Ask it about new input", f"deepclassics predict {run} {asked}"),

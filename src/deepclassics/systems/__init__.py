@@ -7,7 +7,7 @@ import ast
 import functools
 from pathlib import Path
 
-from deepclassics.errors import UserError
+from deepclassics.errors import UserError, meant
 
 FAMILIES = Path(__file__).parent
 
@@ -38,9 +38,5 @@ def docstring(name: str) -> str:
 def check(name: str) -> str:
     """`name` itself where there is such a system; a sentence with the nearest name where there is none."""
     if name not in names():
-        import difflib
-
-        near = difflib.get_close_matches(name, names(), n=1, cutoff=0.5)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise UserError(f"There is no system '{name}'.{hint} `deepclassics list` shows them all.")
+        raise UserError(f"There is no system '{name}'.{meant(name, names())} `deepclassics list` shows them all.")
     return name

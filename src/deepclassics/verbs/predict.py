@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from deepclassics.learn import untraced
+from deepclassics.progress import figure
 from deepclassics.recipe import Recipe
 from deepclassics.run import Run
 
@@ -22,7 +23,7 @@ def answers(run: Run, recipe: Recipe, inputs: Sequence[str], options: Any, folde
     spec = run.spec()
     names, question = kind(recipe.asked or spec["kind"]).read(inputs, spec)
     model = recipe.model(spec)
-    model.load_state_dict(run.weights())
+    run.load_into(model)
     with untraced(model, seed=recipe.seed):
         answer = recipe.answer(model, question, options)
     given = next(name for name in recipe.gives if name in answer)
@@ -43,7 +44,7 @@ def text(rows: list[dict[str, Any]]) -> str:
 
 def _short(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return figure(value)
     if isinstance(value, dict):
         return ", ".join(f"{key} {_short(inner)}" for key, inner in value.items())
     if isinstance(value, list):

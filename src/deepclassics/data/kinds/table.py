@@ -40,8 +40,7 @@ import torch
 from deepclassics.data import arrays
 from deepclassics.data.parts import divide, natural
 from deepclassics.data.streams import Batch, Columns, Splits
-from deepclassics.errors import UserError
-from deepclassics.flags import meant
+from deepclassics.errors import UserError, meant
 
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".data")  # .data: UCI's tables, CSV without a head line
 COMPRESSED = (".gz", ".xz", ".bz2", ".zip")

@@ -34,8 +34,7 @@ import torch
 from torch import Tensor
 
 from deepclassics.data.streams import Batch, Splits
-from deepclassics.errors import UserError
-from deepclassics.flags import meant
+from deepclassics.errors import UserError, meant
 
 FIELDS = ("state", "action", "next", "probability", "reward")
 KEYS = ("states", "actions", "transitions", "terminal", "start", "discount", "policy", "limit", "layout", "marks")

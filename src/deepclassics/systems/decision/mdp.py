@@ -512,7 +512,6 @@ class Mdp(Recipe):
 
     takes = ("world",)
     gives = ("action",)
-    double = True
     published = (
         Published("gridworld", "test/value", 22.0, SUTTON, protocol={"policy": "optimal", "discount": 0.9}),
         Published("gridworld", "test/value", 3.3, SUTTON, protocol={"policy": "uniform random", "discount": 0.9}),

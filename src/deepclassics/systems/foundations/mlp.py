@@ -15,11 +15,11 @@ The commands and figures of every run are in benchmarks/results.md.
 Letters: B examples a batch, D features, K classes, or 1 where a number is wanted.
 """
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from deepclassics import metrics
@@ -147,7 +147,7 @@ class MLPRecipe(Recipe):
 
     data: str = Field("digits", description="a named set of pictures or a table, a folder of pictures, a table's file")
     target: str | None = Field(None, description="the column of a table that is to be learnt")
-    hidden: tuple[int, ...] = Field((800,), description="units of each hidden layer")
+    hidden: tuple[Annotated[int, Field(ge=1)], ...] = Field((800,), description="units of each hidden layer")
     activation: Activation = Field("relu", description="of the hidden units")
     dropout: float = Field(0.0, ge=0, lt=1, description="share of hidden units left out at each update")
     input_dropout: float = Field(0.0, ge=0, lt=1, description="share of inputs left out at each update")
@@ -167,6 +167,14 @@ class MLPRecipe(Recipe):
     valid: Share = Field(0.1, description="share of the training examples to choose by")
     test: Share = Field(0.2, description="share of the examples to judge by, where the set has no test part")
     skip_bad: bool = Field(False, description="leave pictures out that cannot be read, and count them")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.batch_norm and self.batch < 2:
+            raise ValueError("batch must be 2 or more with batch normalisation; got 1.")
+        if self.optimizer == "nesterov" and not self.momentum:
+            raise ValueError("momentum must be greater than 0 with the optimizer nesterov; got 0.")
+        return self
 
     def load(self) -> Data:
         found = load(
@@ -253,8 +261,6 @@ def judge(model: nn.Module, stream: Stream) -> Scores:
     if truth.dtype == torch.int64:
         return {"loss": F.cross_entropy(out, truth), "error": metrics.error_rate(out.argmax(1), truth)}
     error = out[:, 0] - truth
-    return {
-        "loss": (error / model.spread).square().mean(),
-        "rmse": error.square().mean().sqrt(),
-        "r2": metrics.r_squared(out[:, 0], truth),
-    }
+    scores = {"loss": (error / model.spread).square().mean(), "rmse": error.square().mean().sqrt()}
+    r2 = metrics.r_squared(out[:, 0], truth)
+    return scores | ({"r2": r2} if bool(r2.isfinite()) else {})  # of numbers that are all the same there is none

@@ -15,6 +15,7 @@ the linear classifier of LeCun et al. 1998 has 12.0 %. The commands and figures 
 Letters: B examples a batch, D features, K units: one for two classes, else one a class.
 """
 
+import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from deepclassics.report.evidence import Evidence
 
+SOLVER_STEPS = 1_000_000  # of the hard-margin solver; margins of a thousandth of the radius take fewer
 EXACT = 5000  # examples up to which separability and margin are computed; both take time cubic in them
 
 
@@ -61,7 +63,12 @@ class PerceptronLearner(Learner):
         self.optimizer = torch.optim.SGD(model.parameters(), lr if rule == "rosenblatt" else 0.5)
         device = model.weight.device
         # Counts stay on the device: reading them at every step would make it wait.
-        self.counts = Box({"mistakes": torch.zeros((), device=device), "in_pass": torch.zeros((), device=device)})
+        self.counts = Box(
+            {
+                "mistakes": torch.zeros((), dtype=torch.int64, device=device),
+                "in_pass": torch.zeros((), dtype=torch.int64, device=device),
+            }
+        )
 
     def step(self, batch: Batch, clock: Clock) -> Scores:
         x, target = inputs(batch).flatten(1), targets(batch["label"], len(self.model.bias))
@@ -120,24 +127,31 @@ def meeting_point(positive: Tensor, negative: Tensor) -> Tensor | None:  # (P, D
     equal = np.vstack([equal, np.hstack([np.zeros(len(p)), np.ones(len(n))])])
     right = np.concatenate([np.zeros(p.shape[1]), [1.0, 1.0]])
     found = linprog(np.zeros(len(p) + len(n)), A_eq=equal, b_eq=right, bounds=(0, None), method="highs")
+    assert found.status in (0, 2), found.message  # 2: there is no such point
     return torch.tensor(found.x[: len(p)] @ p) if found.status == 0 else None
 
 
-def mistake_bound(x: Tensor, target: Tensor) -> float:  # (N, D), (N,) of -1 and +1 -> (R/γ)²
+def mistake_bound(x: Tensor, target: Tensor) -> float | None:  # (N, D), (N,) of -1 and +1 -> (R/γ)²
     """Novikoff's bound on the mistakes of a unit that starts at 0, on separable examples; the bias is an input of 1.
+
+    None where the margin is too small for the solver, which would not come to an end.
 
     R is the longest augmented example, γ the margin of the best unit-norm separator through the origin. That is a
     hard-margin SVM without intercept; mirroring every example through the origin makes scikit-learn's intercept 0.
     """
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.svm import SVC
 
     signed = torch.cat([x, torch.ones(len(x), 1)], 1).double() * target[:, None].double()
     both = torch.cat([signed, -signed]).numpy()
     sides = [1] * len(signed) + [-1] * len(signed)
-    machine = SVC(kernel="linear", C=1e10, tol=1e-8).fit(both, sides)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        machine = SVC(kernel="linear", C=1e10, tol=1e-8, max_iter=SOLVER_STEPS).fit(both, sides)
     separator = torch.tensor(machine.coef_[0])
     margin = float((signed @ separator).min() / separator.norm())
-    assert margin > 0, "only for separable examples"
+    if margin <= 0 or machine.fit_status_ or int(machine.n_iter_[0]) >= SOLVER_STEPS:
+        return None
     return float(signed.norm(dim=1).max()) ** 2 / margin**2
 
 
@@ -270,11 +284,14 @@ class PerceptronRecipe(Recipe):
                     f"wrong side. The rule never comes to rest."
                 )
             else:
-                bounds.append(mistake_bound(x, side))
-                remarks.append(
-                    f"{name} can be parted from {rest}, and the rule must do so within "
-                    f"(R/γ)² = {bounds[-1]:,.1f} mistakes."
+                bound = mistake_bound(x, side)
+                bounds += [] if bound is None else [bound]
+                within = (
+                    "after a number of mistakes too large to compute"
+                    if bound is None
+                    else (f"within (R/γ)² = {bound:,.1f} mistakes")
                 )
+                remarks.append(f"{name} can be parted from {rest}, and the rule must do so {within}.")
         if len(bounds) == target.shape[1]:
             scores["train/mistake_bound"] = sum(bounds)
         return scores, [*remarks, f"Mistakes made: {mistakes:,}."]
