@@ -272,3 +272,56 @@ def test_a_whole_run_ends_with_a_result_and_a_second_one_only_prints_it(tmp_path
     assert time.perf_counter() - began < 1
     for name in ("recipe.json", "host.json", "spec.json", "metrics.jsonl", "last.pt", "best.safetensors"):
         assert (tmp_path / "run" / name).stat().st_size > 0
+
+
+def test_a_bad_look_at_the_very_beginning_is_a_sentence_too(tmp_path: Path) -> None:
+    learner = Scripted([float("nan")])
+    with pytest.raises(UserError, match=r"valid/loss became nan at update 0\. No parameter and no output"):
+        fit(learner, numbers(), Plan(3, 1), begun(tmp_path / "run"), HOST)
+
+
+def test_weights_that_an_update_destroyed_are_not_saved(tmp_path: Path) -> None:
+    """Law 7: the loss of the update that destroys them is still finite, and there are no validation data to tell."""
+
+    class Cliff(Scripted):
+        def step(self, batch: Any, clock: Clock) -> dict:
+            self.steps += 1
+            nn.init.constant_(self.model.weight, float("nan") if self.steps >= 3 else float(self.steps))
+            return {"loss": torch.tensor(1.0) if self.steps <= 3 else torch.tensor(float("nan"))}
+
+    run = begun(tmp_path / "run")
+    data = Data({"kind": "numbers", "data": "numbers", "examples": {"train": 32}}, numbers().train)
+    with pytest.raises(UserError, match="train/loss became nan"):
+        fit(Cliff([]), data, Plan(10, 10), run, Host(device="cpu", threads=1, save_every=1))
+    checkpoint = run.checkpoint()
+    assert checkpoint is not None
+    assert checkpoint["step"] == 2
+    assert checkpoint["parts"]["model"]["weight"].item() == 2.0
+
+
+def test_a_run_goes_on_only_with_its_own_data(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("a,b,y\n" + "".join(f"{i % 7},{i % 5},{'yes' if i % 3 else 'no'}\n" for i in range(60)))
+    recipe = find("mlp")(data=str(table), target="y", hidden=(4,), epochs=2)
+    carry_out(recipe, tmp_path / "run", HOST)
+    (tmp_path / "run" / "result.json").unlink()
+    table.write_text("a,b,c,y\n" + "".join(f"{i % 7},{i},1.5,{'yes' if i % 3 else 'no'}\n" for i in range(60)))
+    with pytest.raises(UserError, match="was begun on other data"):
+        carry_out(recipe, tmp_path / "run", HOST)
+
+
+def test_weights_of_another_system_are_told(tmp_path: Path) -> None:
+    recipe = find("mlp")(data="iris", hidden=(4,), epochs=1)
+    carry_out(recipe, tmp_path / "run", HOST)
+    run = Run.open(tmp_path / "run")
+    run.keep({"weight": torch.zeros(3)})
+    with pytest.raises(UserError, match="must hold the weights of its own system, mlp"):
+        run.load_into(recipe.model(run.spec()))
+
+
+def test_a_number_column_that_is_constant_in_validation_still_runs(tmp_path: Path) -> None:
+    """R² of one row does not exist; the run must not stop for it."""
+    table = tmp_path / "t.csv"
+    table.write_text("x,y\n" + "".join(f"{i}.5,{i * i}.25\n" for i in range(12)))
+    result = carry_out(find("mlp")(data=str(table), target="y", hidden=(4,), epochs=2), tmp_path / "run", HOST)
+    assert "valid/r2" not in result["scores"]

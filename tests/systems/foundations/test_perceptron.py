@@ -147,3 +147,9 @@ def test_numbers_and_unknown_classes_are_refused() -> None:
         find("perceptron")(data="diabetes").load()
     with pytest.raises(UserError, match=r"positive must be one of setosa, versicolor, virginica; got 'rose'"):
         find("perceptron")(positive="rose").load()
+
+
+def test_a_margin_too_small_for_the_solver_is_not_waited_for() -> None:
+    x = torch.tensor([[1.0, 0.0], [1.0 + 1e-5, 0.0], [0.0, 1.0], [5.0, 1.0]])
+    bound = mistake_bound(x, torch.tensor([-1.0, 1.0, -1.0, 1.0]))
+    assert bound is None or bound > 1e8
