@@ -29,7 +29,7 @@ def beside(recipe: Recipe, spec: dict[str, Any], result: dict[str, Any]) -> list
             "differs": differences(figure, ours),
         }
         for figure in recipe.published
-        if figure.on == spec["data"]
+        if figure.on == spec["data"] and all(_same(theirs, ours.get(name), 0.0) for name, theirs in figure.when.items())
     ]
 
 

@@ -56,6 +56,7 @@ class Published:
     source: str
     verified: bool = True
     protocol: dict[str, Any] = field(default_factory=dict)
+    when: dict[str, Any] = field(default_factory=dict)  # circumstances without which it is a figure of something else
 
 
 @dataclass(frozen=True)

@@ -513,14 +513,20 @@ class Mdp(Recipe):
     takes = ("world",)
     gives = ("action",)
     published = (
-        Published("gridworld", "test/value", 22.0, SUTTON, protocol={"policy": "optimal", "discount": 0.9}),
-        Published("gridworld", "test/value", 3.3, SUTTON, protocol={"policy": "uniform random", "discount": 0.9}),
-        Published("russell_norvig", "test/value", 0.705, AIMA, protocol={"policy": "optimal", "discount": 1.0}),
-        Published("forest", "test/value", 26.244, TOOLBOX, protocol={"policy": "optimal", "discount": 0.9}),
-        Published("frozenlake", "test/success", 0.74, GYMNASIUM, protocol={"policy": "optimal", "episode": 100}),
-        Published("FrozenLake-v1", "test/success", 0.74, GYMNASIUM, protocol={"policy": "optimal", "episode": 100}),
-        Published("FrozenLake8x8-v1", "test/success", 0.91, GYMNASIUM, protocol={"policy": "optimal", "episode": 200}),
-        Published("Taxi-v4", "test/return", 8.46, GYMNASIUM, protocol={"policy": "optimal", "episode": 200}),
+        Published("gridworld", "test/value", 22.0, SUTTON, when={"policy": "optimal"}, protocol={"discount": 0.9}),
+        Published(
+            "gridworld", "test/value", 3.3, SUTTON, when={"policy": "uniform random"}, protocol={"discount": 0.9}
+        ),
+        Published("russell_norvig", "test/value", 0.705, AIMA, when={"policy": "optimal"}, protocol={"discount": 1.0}),
+        Published("forest", "test/value", 26.244, TOOLBOX, when={"policy": "optimal"}, protocol={"discount": 0.9}),
+        Published("frozenlake", "test/success", 0.74, GYMNASIUM, when={"policy": "optimal"}, protocol={"episode": 100}),
+        Published(
+            "FrozenLake-v1", "test/success", 0.74, GYMNASIUM, when={"policy": "optimal"}, protocol={"episode": 100}
+        ),
+        Published(
+            "FrozenLake8x8-v1", "test/success", 0.91, GYMNASIUM, when={"policy": "optimal"}, protocol={"episode": 200}
+        ),
+        Published("Taxi-v4", "test/return", 8.46, GYMNASIUM, when={"policy": "optimal"}, protocol={"episode": 200}),
     )
 
     data: str = Field(
