@@ -485,3 +485,15 @@ def test_no_picture_makes_pillow_warn(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         image.from_path(tmp_path)
+
+
+def test_postscript_under_the_name_of_a_picture_is_never_run(tmp_path: Path) -> None:
+    """Law 9: pillow goes by content, and would start a PostScript interpreter for it."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for number in range(4):
+            Image.new("L", (8, 8), 100).save(tmp_path / name / f"{number}.png")
+    content = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n"
+    (tmp_path / "a" / "evil.png").write_bytes(content)
+    with pytest.raises(UserError, match=r"evil\.png"):
+        image.from_path(tmp_path)

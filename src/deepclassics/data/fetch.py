@@ -29,6 +29,7 @@ from deepclassics import __version__
 from deepclassics.errors import UserError
 
 TIMEOUT = 20.0  # seconds that a server may be silent
+MOST = 64  # times the size of the file as we know it: an address may serve it in another packing
 SLOWEST = 1000  # bytes per second; below it, over TIMEOUT, a server counts as stalled
 CHUNK = 1 << 18  # bytes
 LARGE = 2_000_000  # bytes; above it progress is shown
@@ -118,7 +119,7 @@ def obtain(file: File, timeout: float = TIMEOUT) -> Path:
         causes.append("the network is forbidden (--offline or DEEPCLASSICS_OFFLINE)")
         addresses = []
     for address in addresses:
-        wrong = store(file, target, _watched(file, _download(address, timeout)))
+        wrong = store(file, target, _watched(file, _download(address, timeout, MOST * file.size)))
         if not wrong:
             return target
         causes.append(f"{address} {wrong}")
@@ -201,8 +202,8 @@ def _unpacked(path: Path) -> gzip.GzipFile | io.BufferedReader:
     return gzip.GzipFile(path) if packed else path.open("rb")
 
 
-def _download(address: str, timeout: float) -> Iterator[bytes]:
-    """The bytes at `address`; raises _Broken where they do not come whole."""
+def _download(address: str, timeout: float, most: int) -> Iterator[bytes]:
+    """The bytes at `address`, `most` of them; raises _Broken where they do not come whole, or never end."""
     import http.client
     import socket
     import urllib.error
@@ -216,6 +217,8 @@ def _download(address: str, timeout: float) -> Iterator[bytes]:
             while piece := answer.read1(CHUNK):
                 yield piece
                 received += len(piece)
+                if received > most:
+                    raise _Broken(f"sent more than {most:,} bytes")
                 # The socket's own timeout is no help against a server that sends a byte now and then.
                 if time.monotonic() > due:
                     if received - before < SLOWEST * timeout:

@@ -35,6 +35,9 @@ ENDINGS = (
     ".pgm", ".ppm", ".pnm", ".tga", ".jp2", ".heic", ".heif",
 )  # fmt: skip
 
+# What pillow may take a file for, whatever its name says. It would hand PostScript to a program that runs it.
+FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "AVIF", "PPM", "TGA", "JPEG2000", "MPO")
+
 # The longer side, in pixels, of pictures whose size nobody chose. Nets for 64 x 64 learn in minutes on a processor,
 # for a telephone's photos in days; whoever wants more says so with `size`.
 BOUND = 64
@@ -268,7 +271,7 @@ def _sizes(files: Sequence[Path]) -> tuple[dict[Path, tuple[int, int]], dict[Pat
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         for file in files:
             try:
-                with Image.open(file) as image:
+                with Image.open(file, formats=FORMATS) as image:
                     turned = image.getexif().get(0x0112, 1) >= 5  # EXIF orientation: lying on a side
                     sizes[file] = (image.width, image.height) if turned else (image.height, image.width)
             except Exception as error:  # whatever a format's reader raises on damaged bytes
@@ -281,7 +284,7 @@ def _decode(files: Sequence[Path], shape: tuple[int, int]) -> tuple[dict[Path, n
 
     def attempt(file: Path) -> np.ndarray | str:
         try:
-            with Image.open(file) as image:
+            with Image.open(file, formats=FORMATS) as image:
                 # A JPEG can be decoded at half its size, a quarter, an eighth: four times faster for photos.
                 image.draft(None, (2 * max(shape), 2 * max(shape)))
                 return _fitted(_eight_bits(ImageOps.exif_transpose(image)), shape)
