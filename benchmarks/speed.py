@@ -239,7 +239,7 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     image, label = pictures()
     lenet, mlp = (
-        find("lenet5")(modern=True, lr=LR, optimizer="momentum"),
+        find("lenet5")(modern=True, distort=0.0, lr=LR, optimizer="momentum"),
         find("mlp")(hidden=(128,), lr=LR, optimizer="momentum"),
     )
     rows = contest(

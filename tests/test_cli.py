@@ -231,3 +231,19 @@ def test_the_readme_s_commands_exist(
     assert makes[:2] == ["demo", "test"]
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert set(makes) <= set(targets)
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/design.md"])
+def test_links_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)]+)\)", text):
+        assert link.startswith("http") or (ROOT / page).parent.joinpath(link).exists(), link
+
+
+def test_the_ledger_s_page_is_written_from_the_ledger() -> None:
+    """results.md is never edited by hand: it is what benchmarks/results.py makes of results.jsonl."""
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    import results
+
+    entries = [json.loads(line) for line in results.LEDGER.read_text(encoding="utf-8").splitlines()]
+    assert results.PAGE.read_text(encoding="utf-8") == results.page(entries)
