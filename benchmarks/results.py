@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deepclassics.errors import UserError
-from deepclassics.flags import shown
+from deepclassics.flags import typed
 from deepclassics.progress import duration, figure
 from deepclassics.recipe import find
 from deepclassics.run import Run
@@ -50,10 +50,7 @@ def command(entry: dict[str, Any]) -> str:
         default = fields[name].default if name in fields else None
         if name == "seed" or value == (list(default) if isinstance(default, tuple) else default):
             continue
-        flag = name.replace("_", "-")
-        words.append(
-            (f"--{flag}" if value else f"--no-{flag}") if isinstance(value, bool) else f"--{flag} {shown(value)}"
-        )
+        words += typed(name, value)
     if entry["precision"] != "fp32":
         words.append(f"--precision {entry['precision']}")
     return " ".join(words)
@@ -75,7 +72,7 @@ def page(entries: list[dict[str, Any]]) -> str:
         "| command | seeds | measured | published | time | machine |",
         "|---|---|---|---|---:|---|",
     ]
-    for typed, group in groups.items():
+    for line, group in groups.items():
         names = [name for name in group[0]["scores"] if name.startswith("test/")]
         names = names or list(group[0]["scores"])
         measured = []
@@ -90,7 +87,7 @@ def page(entries: list[dict[str, Any]]) -> str:
         seeds = ", ".join(str(each["knobs"]["seed"]) for each in group)
         seconds = duration(statistics.median(each["seconds"] for each in group))
         cells = [
-            f"`{typed}`",
+            f"`{line}`",
             seeds,
             "<br>".join(measured),
             "<br>".join(published) or "none",

@@ -247,3 +247,20 @@ def test_the_ledger_s_page_is_written_from_the_ledger() -> None:
 
     entries = [json.loads(line) for line in results.LEDGER.read_text(encoding="utf-8").splitlines()]
     assert results.PAGE.read_text(encoding="utf-8") == results.page(entries)
+
+
+def test_a_recipe_as_words_is_read_back_as_the_same_recipe() -> None:
+    """`typed` is the reverse of the parser and `build`, for every sort of knob."""
+    from deepclassics.flags import Parser, add_flags, build, typed
+    from deepclassics.recipe import find
+
+    for name, knobs in (
+        ("mlp", {"hidden": (5, 3), "lr": 0.012345678, "batch_norm": True, "clip_norm": 2.0, "target": "two words"}),
+        ("mlp", {"hidden": ()}),
+        ("lenet5", {"modern": True, "distort": 0.0}),
+    ):
+        recipe = find(name)(**knobs)
+        parser = Parser("test")
+        add_flags(parser, find(name), "knobs")
+        words = [word for key, value in recipe.model_dump().items() for word in typed(key, value)]
+        assert build(find(name), parser.split(words), name) == recipe

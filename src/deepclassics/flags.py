@@ -118,6 +118,16 @@ def shown(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def typed(name: str, value: Any) -> list[str]:
+    """The words that give a knob that value on the command line: the reverse of `build`."""
+    flag = name.replace("_", "-")
+    if isinstance(value, bool):
+        return [f"--{flag}" if value else f"--no-{flag}"]
+    if isinstance(value, tuple | list):
+        return [f"--{flag}", *([shown(item) for item in value] or ["none"])]
+    return [f"--{flag}", shown(value)]
+
+
 def _plain(field: FieldInfo | None, value: Any) -> Any:
     """What was typed as what pydantic should see: "none" for a missing value, one word for a tuple of one."""
     if field is None:

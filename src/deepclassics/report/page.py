@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepclassics.errors import UserError
-from deepclassics.flags import shown
+from deepclassics.flags import shown, typed
 from deepclassics.metrics import FALLING, RISING
 from deepclassics.progress import duration, figure
 from deepclassics.recipe import Picture, Recipe
@@ -274,15 +274,10 @@ def command(recipe: Recipe, path: Path | None = None) -> str:
     """What to type for this run, and for its folder if one is given."""
     words = ["deepclassics", "run", recipe.name()]
     for name, field in type(recipe).model_fields.items():
-        value, flag = getattr(recipe, name), name.replace("_", "-")
-        if value == field.get_default(call_default_factory=True):
-            continue
-        if isinstance(value, bool):
-            words.append(f"--{flag}" if value else f"--no-{flag}")
-        else:
-            values = (value or (None,)) if isinstance(value, tuple) else (value,)
-            words += [f"--{flag}", *[shlex.quote(shown(one)) for one in values]]
-    return " ".join(words + (["--out", shlex.quote(str(path))] if path else []))
+        value = getattr(recipe, name)
+        if value != field.get_default(call_default_factory=True):
+            words += typed(name, value)
+    return shlex.join(words + (["--out", str(path)] if path else []))
 
 
 # --- what is told in pictures

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from deepclassics.errors import UserError
-from deepclassics.flags import shown
+from deepclassics.flags import shown, typed
 from deepclassics.host import Host
 from deepclassics.idle import cores
 from deepclassics.progress import duration, figure
@@ -76,7 +76,7 @@ def several(recipe: Recipe, seeds: int, out: Path | None, host: Host, quiet: boo
     def one(each: Recipe, path: Path) -> dict[str, Any]:
         words = [sys.executable, "-m", "deepclassics", "run", recipe.name(), "--json", "--out", str(path)]
         for key, value in {**given, "seed": each.seed}.items():
-            words += _flag(key, value)
+            words += typed(key, value)
         done = subprocess.run(words, capture_output=True, text=True)
         if done.returncode:
             raise UserError(f"Seed {each.seed} ended with: {done.stderr.strip() or f'exit status {done.returncode}'}")
@@ -141,15 +141,6 @@ def _order(item: tuple[str, Any]) -> tuple[int, str]:
 
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
-
-
-def _flag(key: str, value: Any) -> list[str]:
-    flag = f"--{key.replace('_', '-')}"
-    if isinstance(value, bool):
-        return [flag if value else f"--no-{flag[2:]}"]
-    if isinstance(value, list | tuple):
-        return [flag, *(map(str, value) if value else ["none"])]
-    return [flag, "none" if value is None else str(value)]
 
 
 def _accelerated() -> bool:
