@@ -24,6 +24,7 @@ deepclassics: the classical neural networks as baselines
   predict RUN INPUT...      ask a run about new input
   compare RUN RUN...        runs side by side, and what differs
   data list|fetch|verify|bundle
+  claims list|run           what the notes claim, put to the test
 
 Every verb has --help; --trace shows where an error comes from."""
 
@@ -271,6 +272,52 @@ def data(words: list[str]) -> int:
     return status
 
 
+def claims(words: list[str]) -> int:
+    """`claims list [WORD] [--json] | run ID... [--all] [--to FOLDER] [--json]`"""
+    if not words or words[0] in ("-h", "--help"):
+        print(
+            "deepclassics claims list [WORD] [--json]: what the notes claim, or what they claim about WORD\n"
+            "deepclassics claims run ID... [--json]: test some; an ID is a number, C038, or a label, xor-impossible\n"
+            "deepclassics claims run --all [--to FOLDER] [--json]: test all, and write FOLDER/claims.html [claims]"
+        )
+        return 0
+    if words[0] not in ("list", "run"):
+        raise UserError(f"There is no `claims {words[0]}`; there are list and run.{meant(words[0], ['list', 'run'])}")
+    from deepclassics import claims as known
+    from deepclassics.flags import Parser
+
+    parser = Parser(f"deepclassics claims {words[0]}")
+    parser.add_argument("words", metavar="WORD" if words[0] == "list" else "ID", nargs="*")
+    parser.add_argument("--json", action="store_true", help="for scripts")
+    if words[0] == "list":
+        found = parser.split(words[1:])
+        wanted = " ".join(found["words"]).lower()
+        rows = known.rows([each for each in known.names().values() if wanted in " ".join(each).lower()])
+        if not rows:
+            raise UserError(f"No claim holds '{wanted}'. `deepclassics claims list` shows them all.")
+        print(json.dumps(rows, indent=1) if found["json"] else _table(rows))
+        return 0
+    parser.add_argument("--all", action="store_true", help="every claim, and a page that tells how each came out")
+    parser.add_argument("--to", metavar="FOLDER", help="where the page and its figures are written [claims]")
+    found = parser.split(words[1:])
+    if bool(found["words"]) == found["all"]:
+        raise UserError("`claims run` needs the numbers or labels of claims, or else --all.")
+    chosen = list(known.names().values()) if found["all"] else [known.find(word) for word in found["words"]]
+    from deepclassics.verbs import claims as testing
+
+    folder = Path(found["to"] or "claims") if found["all"] or found["to"] else None
+    quiet = found["json"] or not found["all"]
+    tested = testing.run(chosen, folder, lambda line: None if quiet else print(line, flush=True))
+    page = None if folder is None else testing.page(tested, folder)
+    if found["json"]:
+        print(json.dumps(tested, indent=1))
+    elif found["all"]:
+        print(", ".join(f"{count} {verdict}" for verdict, count in testing.tally(tested).items()) + f"; {page}")
+    else:
+        print("\n\n".join(map(testing.text, tested)) + (f"\n\n{page}" if page else ""))
+    return 0
+
+
 VERBS: dict[str, Callable[[list[str]], int]] = {
     "list": list_systems,
     "show": show,
@@ -279,6 +326,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "predict": predict,
     "compare": compare,
     "data": data,
+    "claims": claims,
 }
 
 

@@ -14,7 +14,18 @@ from deepclassics.errors import UserError, meant
 if TYPE_CHECKING:
     from deepclassics.data.streams import Splits
 
-CALLED = {"image": "pictures", "table": "a table", "text": "running text", "world": "a world"}
+CALLED = {
+    "image": "pictures",
+    "table": "a table",
+    "text": "running text",
+    "world": "a world",
+    "boolean": "a Boolean function",
+    "function": "a function of numbers",
+    "region": "a region of the plane",
+    "network": "a small network",
+}
+WRITTEN = ("boolean", "function")  # what can be typed where a path stands; their modules have `is_written`
+SMALL = ("boolean", "function", "region", "network")  # files that only the systems that take such things can mean
 
 
 def load(
@@ -63,10 +74,12 @@ def _kind(data: str, takes: Sequence[str]) -> str:
     if path.is_dir():
         return _kind_of_folder(path)
     if path.exists():
-        kinds = _kinds_of_file(path)
+        kinds = _kinds_of_file(path, takes)
         return next((kind for kind in kinds if kind in takes), kinds[0])
     if _module("world").is_environment(data):
         return "world"
+    if written := [kind for kind in takes if kind in WRITTEN and _module(kind).is_written(data)]:
+        return written[0]
     raise UserError(
         f"There is no data set '{data}', and no file or folder of that name.{meant(data, catalog.names())} "
         "`deepclassics data list` shows the sets."
@@ -81,9 +94,11 @@ def _kind_of_folder(path: Path) -> str:
     raise UserError(f"{path}/ must hold pictures, one folder per class, or text files; it holds neither.")
 
 
-def _kinds_of_file(path: Path) -> list[str]:
+def _kinds_of_file(path: Path, takes: Sequence[str]) -> list[str]:
     """The kinds that a file may be, the likeliest first: a CSV may also write down a world."""
     ending = path.suffix.lower()
+    if own := [kind for kind in takes if kind in SMALL and ending in _module(kind).ENDINGS]:
+        return own
     if ending == ".npz":
         from deepclassics.data import arrays
 
@@ -114,4 +129,6 @@ def _raw(data: str, kind: str, *, target: str | None, skip_bad: bool, size: int 
         return module.from_path(path, size=size, skip_bad=skip_bad)
     if kind == "world" and not path.exists():
         return module.from_gymnasium(data)
+    if kind in WRITTEN and not path.exists():
+        return module.from_words(data)
     return module.from_path(path)
