@@ -63,7 +63,7 @@ class Units(nn.Module):
 
     def _apply(self, fn: Any, recurse: bool = True) -> "Units":
         self._matrices = []
-        return super()._apply(fn, recurse)  # type: ignore[no-any-return]
+        return super()._apply(fn, recurse)
 
     def _planned(self) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
         """For every layer: the numbers of its units, their weights as a sparse matrix, thresholds and kinds."""
