@@ -148,6 +148,26 @@ class InOrder(Stream):
 
 
 @dataclass(frozen=True)
+class Whole(Stream):
+    """For learners that build from all examples at once: every batch is all of them, in order, on every rank."""
+
+    columns: Columns
+
+    def __len__(self) -> int:
+        return 1
+
+    @property
+    def items(self) -> int:
+        return len(self.columns)
+
+    def at(self, position: int) -> Batch:
+        return self.columns.take(slice(None))
+
+    def on(self, device: torch.device, rank: int = 0, ranks: int = 1) -> "Whole":
+        return Whole(self.columns.to(device))
+
+
+@dataclass(frozen=True)
 class Chunks(Stream):
     """Running text to learn from: B parallel stretches, T positions at a time, for truncated backpropagation in time.
 
@@ -255,6 +275,20 @@ class World(Stream):
 
 
 @dataclass(frozen=True)
+class Data:
+    """What a run feeds on: the facts, and one stream for each use."""
+
+    spec: dict[str, Any]
+    train: Stream
+    valid: Stream | None = None
+    test: Stream | None = None
+
+    def on(self, device: torch.device, rank: int = 0, ranks: int = 1) -> "Data":
+        valid, test = (stream and stream.on(device) for stream in (self.valid, self.test))
+        return replace(self, train=self.train.on(device, rank, ranks), valid=valid, test=test)
+
+
+@dataclass(frozen=True)
 class Splits:
     """What a data set or a user's file holds: its facts, and examples to learn from, to choose by and to judge with.
 
@@ -267,16 +301,10 @@ class Splits:
     valid: Any = None
     test: Any = None
 
+    def shuffled(self, batch: int, seed: int) -> Data:
+        """Streams of it: the training examples shuffled, `batch` an update; the others in order."""
 
-@dataclass(frozen=True)
-class Data:
-    """What a run feeds on: the facts, and one stream for each use."""
+        def in_order(columns: Columns | None) -> InOrder | None:
+            return InOrder(columns) if columns is not None and len(columns) else None
 
-    spec: dict[str, Any]
-    train: Stream
-    valid: Stream | None = None
-    test: Stream | None = None
-
-    def on(self, device: torch.device, rank: int = 0, ranks: int = 1) -> "Data":
-        valid, test = (stream and stream.on(device) for stream in (self.valid, self.test))
-        return replace(self, train=self.train.on(device, rank, ranks), valid=valid, test=test)
+        return Data(self.spec, Shuffled(self.train, batch, seed), in_order(self.valid), in_order(self.test))

@@ -37,7 +37,7 @@ from torch import Tensor, nn
 
 from deepclassics import metrics
 from deepclassics.data import load
-from deepclassics.data.streams import Batch, Data, InOrder, Shuffled, Stream
+from deepclassics.data.streams import Batch, Data, Stream
 from deepclassics.learn import Clock, Learner, Scores, Stateful, apply, descend
 from deepclassics.learn import optimizer as make_optimizer
 from deepclassics.loop import Plan
@@ -253,8 +253,7 @@ class GANRecipe(Recipe):
 
     def load(self) -> Data:
         found = load(self.data, self.takes, seed=self.seed, valid=self.valid, test=self.test, skip_bad=self.skip_bad)
-        train = Shuffled(found.train, self.batch, self.seed)
-        return Data(found.spec, train, found.valid and InOrder(found.valid), found.test and InOrder(found.test))
+        return found.shuffled(self.batch, self.seed)
 
     def model(self, spec: dict[str, Any]) -> Adversaries:
         return Adversaries(

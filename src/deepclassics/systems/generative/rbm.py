@@ -37,7 +37,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from deepclassics.data import load
-from deepclassics.data.streams import Batch, Data, InOrder, Shuffled, Stream
+from deepclassics.data.streams import Batch, Data, Stream
 from deepclassics.flags import Knobs
 from deepclassics.learn import Box, Clock, Learner, Scores, Stateful, apply, optimizer, schedule_rate, untraced
 from deepclassics.loop import Plan
@@ -260,8 +260,7 @@ class RBMRecipe(Recipe):
 
     def load(self) -> Data:
         found = load(self.data, self.takes, seed=self.seed, valid=self.valid, test=self.test, skip_bad=self.skip_bad)
-        train = Shuffled(found.train, self.batch, self.seed)
-        return Data(found.spec, train, found.valid and InOrder(found.valid), found.test and InOrder(found.test))
+        return found.shuffled(self.batch, self.seed)
 
     def model(self, spec: dict[str, Any]) -> RBM:
         return RBM(spec["shape"], self.hidden, self.pixels)

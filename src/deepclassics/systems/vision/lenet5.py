@@ -35,7 +35,7 @@ from torch import Tensor, nn
 
 from deepclassics import metrics
 from deepclassics.data import load
-from deepclassics.data.streams import Batch, Data, InOrder, Shuffled, Stream
+from deepclassics.data.streams import Batch, Data, Stream
 from deepclassics.layers.pictures import Standardise, distorted
 from deepclassics.learn import Backprop, Scores, optimizer
 from deepclassics.loop import Plan
@@ -198,8 +198,7 @@ class LeNet5Recipe(Recipe):
 
     def load(self) -> Data:
         found = load(self.data, self.takes, seed=self.seed, valid=self.valid, test=self.test, skip_bad=self.skip_bad)
-        train = Shuffled(found.train, self.batch, self.seed)
-        return Data(found.spec, train, found.valid and InOrder(found.valid), found.test and InOrder(found.test))
+        return found.shuffled(self.batch, self.seed)
 
     def model(self, spec: dict[str, Any]) -> LeNet5:
         classes = len(spec["target"]["classes"])
