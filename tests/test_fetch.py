@@ -90,6 +90,10 @@ class Handler(BaseHTTPRequestHandler):
                 self.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n" + DATA[:half])
             case "half-chunked":
                 self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n" + DATA[:4])
+            case "endless":  # until the client hangs up
+                self.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n" + DATA)
+                while not self.server.release.is_set():
+                    self.wfile.write(DATA)
             case "babble":
                 self.wfile.write(b"Welcome to this host. Login: \r\n\r\n")
             case "hang-up":
@@ -157,6 +161,7 @@ BAD = {
     "half": r"closed the connection after [\d,]+ of [\d,]+ bytes",
     "half-unsaid": "is cut short",
     "half-chunked": r"could not be read \(IncompleteRead",
+    "endless": r"sent more than [\d,]+ bytes",
     "babble": r"could not be read \(.*Welcome to this host",
     "hang-up": r"could not be read \(Remote end closed connection without response\)",
     "silent": "stalled for 0.3 s",
