@@ -104,7 +104,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=0, help="0 for all cores")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="of ours")
-    parser.add_argument("--peer", choices=["float32", "float64"], default="float32", help="type scikit-learn computes in")
+    parser.add_argument(
+        "--peer", choices=["float32", "float64"], default="float32", help="type scikit-learn computes in"
+    )
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     host = Host(device="cpu", threads=given.threads, precision=given.precision)
@@ -112,7 +114,9 @@ def main() -> None:
     if given.json:
         print(json.dumps(found))
         return
-    print(f"{found['epochs']} passes, {found['threads']} threads, {found['precision']}: ours, scikit-learn's in {found['peer']}")
+    print(
+        f"{found['epochs']} passes, {found['threads']} threads, {found['precision']}: ours, scikit-learn's in {found['peer']}"
+    )
     for seconds, worked in zip(found["seconds"], found["worked"], strict=True):
         print(f"  {seconds[0]:7.2f} s  {seconds[1]:7.2f} s    worked {worked[0]:7.2f} s  {worked[1]:7.2f} s")
     print(f"Ratio of the times {found['ratio']} (worked: {found['ratio_worked']})")

@@ -215,7 +215,7 @@ def contest(
         median = statistics.median(times) / updates * 1000
         rows.append((name, peer, median, statistics.median(ratios), min(ratios), max(ratios)))
         print(
-            f"{name:12} {peer:14} {median:8.3f} ms   {rows[-1][3]:.3f} ({rows[-1][4]:.2f} to {rows[-1][5]:.2f})",
+            f"{name:12} {peer:22} {median:8.3f} ms   {rows[-1][3]:.3f} ({rows[-1][4]:.2f} to {rows[-1][5]:.2f})",
             flush=True,
         )
     return rows
@@ -256,6 +256,7 @@ def main() -> None:
         "784-128-10",
         mlp,
         {
+            "deepclassics, autograd": lambda: ours(mlp.model_copy(update={"backward": "autograd"}), image, label),
             "Lightning": lambda: lightning(mlp.model(SPEC), image, label),
             "Keras on torch": lambda: keras(mlp_layers, image, label),
             "scikit-learn": lambda: sklearn(image, label),
@@ -270,7 +271,8 @@ def main() -> None:
             f"Written by `make bench` on {processor()}, {given.threads} threads; {versions()}.",
             f"Batch {BATCH}, shapes of MNIST, SGD with momentum; {given.rounds} rounds in turn, medians; "
             "ratios are to the bare loop of the same round, lowest and highest behind.",
-            "deepclassics: the whole loop with logging, schedule, checkpoints and run folder. "
+            "deepclassics: the whole loop with logging, schedule, checkpoints and run folder; the MLP's backward pass "
+            "is written out, or autograd's. "
             "Lightning: Trainer with a DataLoader and its checkpoint, no logger, no bar. Keras: `fit` over arrays.",
             "",
             "| net | loop | ms an update | ratio | from | to |",

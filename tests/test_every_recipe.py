@@ -227,6 +227,14 @@ def question(recipe: Recipe, spec: dict[str, Any], folder: Path) -> list[str]:
         ]
     if kind == "text":
         return [spec["vocabulary"][0]]
+    if kind == "boolean":
+        return ["1" * len(spec["names"])]
+    if kind == "function":
+        return [",".join("0.5" for _ in spec["names"])]
+    if kind == "network":
+        return [",".join("0.5" for _ in spec["inputs"])]
+    if kind == "region":
+        return ["0.5,0.2"]
     return ["0"]
 
 

@@ -226,6 +226,12 @@ def test_another_packing_is_wrong_where_the_content_is_not_known(server: Server)
         obtain(File("toy/squares.txt.gz", len(DATA), digest(DATA), (server("plain"),)))
 
 
+def test_another_file_that_holds_it_too_is_right(server: Server) -> None:
+    """As the authors' own archive, which is larger, and so has another SHA-256."""
+    known = File("toy/squares.txt.gz", len(DATA), digest(b"ours"), (server("plain"),), other_sha256=(digest(TEXT),))
+    assert obtain(known).read_bytes() == TEXT
+
+
 def test_what_the_cache_holds_is_not_fetched_again(server: Server) -> None:
     obtain(file(server("good")))
     assert obtain(file(server("good"))).read_bytes() == DATA

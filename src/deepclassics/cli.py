@@ -21,7 +21,7 @@ deepclassics: the classical neural networks as baselines
   show NAME                 one system: source, knobs, size, published figures
   run NAME [--KNOB VALUE]   train it; again: go on, or print the result
   report RUN                a page of pictures and figures from a run folder
-  predict RUN INPUT...      ask a run about new input
+  predict RUN... INPUT...   ask a run about new input, or the average of several
   compare RUN RUN...        runs side by side, and what differs
   data list|fetch|verify|bundle
   claims list|run           what the notes claim, put to the test
@@ -187,24 +187,37 @@ def report(words: list[str]) -> int:
 
 
 def predict(words: list[str]) -> int:
-    """`predict RUN INPUT... [--OPTION VALUE] [--to FOLDER] [--json]`"""
+    """`predict RUN [RUN...] INPUT... [--test] [--OPTION VALUE] [--to FOLDER] [--json]`"""
     from deepclassics.flags import Parser, add_flags, build
 
     path, rest = _name(words, "predict", "RUN")
     from deepclassics.run import Run
     from deepclassics.verbs import predict as asking
 
-    run = Run.open(path)
-    recipe = run.recipe()
-    parser = Parser(f"deepclassics predict {path}", f"Asks this run of {recipe.name()} about new input.")
-    parser.add_argument("input", metavar="INPUT", nargs="+")
+    runs = [Run.open(path)]
+    while rest and os.path.isfile(os.path.join(rest[0], "recipe.json")):
+        runs.append(Run.open(rest[0]))
+        rest = rest[1:]
+    run, recipe = runs[0], runs[0].recipe()
+    asked = "this run" if len(runs) == 1 else f"the average of these {len(runs)} runs"
+    parser = Parser(f"deepclassics predict {path}", f"Asks {asked} of {recipe.name()} about new input.")
+    parser.add_argument("input", metavar="INPUT", nargs="*" if "--test" in rest else "+")
+    parser.add_argument("--test", action="store_true", help="ask about the test examples: what is wrong, and the gain")
     parser.add_argument("--to", metavar="FOLDER", help="where pictures are written [RUN/predict]")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     add_flags(parser, recipe.options, "options")
     found = parser.split(rest)
     inputs, to, as_json = found.pop("input"), found.pop("to"), found.pop("json")
+    test = found.pop("test")
     options = build(recipe.options, found, recipe.name())
-    rows = asking.answers(run, recipe, inputs, options, Path(to) if to else run.path / "predict")
+    if inputs and test:
+        raise UserError(f"`predict --test` asks about the test examples alone; got {inputs[0]} too. Leave one out.")
+    if test:
+        rows = asking.tested(runs)
+    elif len(runs) > 1:
+        rows = asking.together(runs, inputs, options, Path(to) if to else run.path / "predict")
+    else:
+        rows = asking.answers(run, recipe, inputs, options, Path(to) if to else run.path / "predict")
     print("\n".join(json.dumps(row, ensure_ascii=False) for row in rows) if as_json else asking.text(rows))
     return 0
 

@@ -6,7 +6,7 @@ is the most common learner, not the only one: a perceptron, an RBM or a value it
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -119,13 +119,12 @@ def look(learner: Learner, stream: Stream) -> Scores:
         return {name: float(value) for name, value in learner.evaluate(stream).items()}
 
 
-def apply(optimizer: Optimizer, clip_norm: float | None = None, clip_value: float | None = None) -> None:
-    """One update from the gradients now in `.grad`, however they were obtained.
+def settle(parameters: Sequence[nn.Parameter], clip_norm: float | None = None, clip_value: float | None = None) -> None:
+    """The gradients now in `.grad` as they shall be descended, on every rank the same.
 
-    With several ranks the gradients are averaged over them first; then each is clipped to +-`clip_value`, or all
-    together to a Euclidean norm of `clip_norm`.
+    With several ranks they are averaged over them first; then each is clipped to +-`clip_value`, or all together to a
+    Euclidean norm of `clip_norm`.
     """
-    parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
     if dist.is_available() and dist.is_initialized():
         flat = torch.cat([p.grad.reshape(-1) for p in parameters if p.grad is not None])
         dist.all_reduce(flat)
@@ -137,6 +136,13 @@ def apply(optimizer: Optimizer, clip_norm: float | None = None, clip_value: floa
         nn.utils.clip_grad_value_(parameters, clip_value)
     if clip_norm is not None:
         nn.utils.clip_grad_norm_(parameters, clip_norm)
+
+
+def apply(optimizer: Optimizer, clip_norm: float | None = None, clip_value: float | None = None) -> None:
+    """One update from the gradients now in `.grad`, however they were obtained, once they are settled."""
+    settle(
+        [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None], clip_norm, clip_value
+    )
     optimizer.step()
 
 
@@ -214,7 +220,8 @@ class Backprop(Learner):
     """One loss, one optimizer.
 
     `objective(model, batch)` gives scores that are means over the batch, of which "loss" is descended;
-    `judge(model, stream)` gives the scores of an evaluation, the means of the objective's if left out.
+    `judge(model, stream)` gives the scores of an evaluation, the means of the objective's if left out;
+    `snapshot(model)` gives what the report wants to see change.
     """
 
     def __init__(
@@ -228,11 +235,13 @@ class Backprop(Learner):
         clip_norm: float | None = None,
         clip_value: float | None = None,
         l1: float = 0.0,
+        snapshot: Callable[[nn.Module], dict[str, Tensor]] = lambda model: {},
     ) -> None:
         self.model = model
         self.objective = objective
         self.optimizer = optimizer
         self.judge = judge or mean_scores(objective)
+        self.shown = snapshot
         self.schedule = schedule
         self.clip_norm, self.clip_value, self.l1 = clip_norm, clip_value, l1
 
@@ -250,6 +259,9 @@ class Backprop(Learner):
 
     def parts(self) -> dict[str, Stateful]:
         return {"model": self.model, "optimizer": self.optimizer}
+
+    def snapshot(self) -> dict[str, Tensor]:
+        return self.shown(self.model)
 
 
 class TruncatedBackprop(Learner):

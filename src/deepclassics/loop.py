@@ -247,8 +247,12 @@ def carry_out(recipe: Recipe, path: Path, host: Host, telling: Telling | None = 
 
 def _opening(recipe: Recipe, data: Data, model: nn.Module, path: Path) -> str:
     counts = ", ".join(f"{count:,} {split}" for split, count in data.spec["examples"].items() if count)
-    parameters = sum(p.numel() for p in model.parameters())
-    lines = [f"{recipe.name()} on {data.spec['data']} ({counts}); {parameters:,} parameters; in {path}"]
+    count = sum(p.numel() for p in model.parameters())
+    parameters = f"{count:,} parameters; " if count else ""  # what is built has its size only then
+    told = f" ({counts})" if counts else ""  # a formula has no examples
+    lines = [f"{recipe.name()} on {data.spec['data']}{told}; {parameters}in {path}"]
+    if chosen := recipe.chosen(data.spec):
+        lines.append(f"Chosen: {'; '.join(f'{name} {value}' for name, value in chosen.items())}.")
     lines += [f"Left out: column {name}, {reason}." for name, reason in data.spec.get("left_out", {}).items()]
     if skipped := data.spec.get("skipped"):
         pictures = "1 picture" if len(skipped) == 1 else f"{len(skipped)} pictures"

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 # Scores of which more is better, and of which less is; of any other score neither is. The split is left out.
-RISING = frozenset({"accuracy", "r2", "pseudo_likelihood", "log_likelihood", "parzen_log_likelihood"})
-FALLING = frozenset({"loss", "error", "rmse"})
+RISING = frozenset({"accuracy", "r2", "iou", "pseudo_likelihood", "log_likelihood", "parzen_log_likelihood"})
+FALLING = frozenset({"loss", "error", "rmse", "sup", "inertia"})
 
 
 def error_rate(given: Tensor, label: Tensor) -> Tensor:  # (N,) int64, (N,) int64 -> ()

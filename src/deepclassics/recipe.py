@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 # Knobs that many recipes share: one name, one meaning, one bound everywhere.
 Rate = Annotated[float, Field(gt=0, description="learning rate")]
-BatchSize = Annotated[int, Field(ge=1, description="examples per update, over all ranks")]
+BatchSize = Annotated[
+    int, Field(ge=1, description="examples per update, over all ranks; as many as there are, or more: all of them")
+]
 Epochs = Annotated[float, Field(gt=0, description="passes over the training examples")]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Decay = Annotated[float, Field(ge=0)]
@@ -34,7 +36,7 @@ Rule = Annotated[
     Field(description="torch's optimizer of that name"),
 ]
 Course = Annotated[
-    Literal["constant", "linear", "cosine", "step", "exponential", "onecycle"],
+    Literal["constant", "linear", "cosine", "step", "exponential", "inverse", "onecycle"],
     Field(description="of the learning rate over the run"),
 ]
 Clip = Annotated[float | None, Field(gt=0)]
@@ -120,6 +122,10 @@ class Recipe(Knobs):
     def conclude(self, learner: "Learner", data: "Data") -> tuple[dict[str, float], list[str]]:
         """What can be said once, at the end: scores by full name ("train/mistakes"), and remarks in whole sentences."""
         return {}, []
+
+    def chosen(self, spec: dict[str, Any]) -> dict[str, Any]:
+        """What the knobs left to "auto" come to on data of these facts: {"backward": "written", ...}."""
+        return {}
 
     def protocol(self, spec: dict[str, Any]) -> dict[str, Any]:
         """Circumstances beyond the knobs that published figures differ in: {"preprocessing": ..., ...}."""

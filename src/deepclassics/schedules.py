@@ -34,6 +34,11 @@ def exponential(fraction: float) -> float:
     return 0.01**fraction
 
 
+def inverse(fraction: float) -> float:
+    """As 1/t, down to a hundredth: over 99 updates it is 1/(k + 1) at the k-th, counted from 0 (S115)."""
+    return 1.0 / (1.0 + 99.0 * fraction)
+
+
 def onecycle(fraction: float) -> float:
     """Up from a 25th over three tenths of the run, then down to nearly nothing (Smith and Topin 2018), on cosines."""
     if fraction < 0.3:
@@ -56,5 +61,6 @@ NAMED: dict[str, Schedule] = {
     "cosine": cosine,
     "step": step,
     "exponential": exponential,
+    "inverse": inverse,
     "onecycle": onecycle,
 }

@@ -4,6 +4,7 @@ Nothing heavy is imported before something is loaded: `deepclassics list` and th
 """
 
 import importlib
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -38,12 +39,15 @@ def load(
     target: str | None = None,
     skip_bad: bool = False,
     size: int | None = None,
+    words: int = 0,
+    alone: bool = False,
 ) -> "Splits":
     """A named set, or what lies at a path, as examples to learn from, to choose by and to judge with.
 
     `takes` are the kinds of data that will do. `valid` and `test` are the shares held back where the source itself has
     no such parts, and `seed` decides what is held back. `target` is the column of a table to be predicted; `skip_bad`
     leaves pictures out that cannot be read; `size` is the height and width, in pixels, that the user's pictures get.
+    `words` makes bags of so many words of a table's free text; a table whose rows may be `alone` needs no target.
 
     Raises:
         UserError: there is no such set or path, it is of another kind, or it holds what cannot be learnt from.
@@ -55,8 +59,9 @@ def load(
         raise UserError(f"This system takes {' or '.join(CALLED[taken] for taken in takes)}; {data} is {CALLED[kind]}.")
     if target is not None and kind != "table":
         raise UserError(f"--target names a column of a table; {data} is {CALLED[kind]}. Leave --target out.")
-    raw = _raw(data, kind, target=target, skip_bad=skip_bad, size=size)
-    splits: Splits = _module(kind).splits(raw, seed=seed, valid=valid, test=test)
+    raw = _raw(data, kind, target=target, skip_bad=skip_bad, size=size, alone=alone)
+    bags = {"words": words} if kind == "table" and words else {}
+    splits: Splits = _module(kind).splits(raw, seed=seed, valid=valid, test=test, **bags)
     return replace(splits, spec={**splits.spec, "data": data})
 
 
@@ -71,9 +76,9 @@ def _kind(data: str, takes: Sequence[str]) -> str:
     path = Path(data)
     if data in catalog.names():
         return catalog.find(data).KIND
-    if path.is_dir():
+    if os.path.isdir(data):  # a long formula is no name of a file: os says so, Path would raise
         return _kind_of_folder(path)
-    if path.exists():
+    if os.path.exists(data):
         kinds = _kinds_of_file(path, takes)
         return next((kind for kind in kinds if kind in takes), kinds[0])
     if _module("world").is_environment(data):
@@ -115,7 +120,7 @@ def _kinds_of_file(path: Path, takes: Sequence[str]) -> list[str]:
     return kinds
 
 
-def _raw(data: str, kind: str, *, target: str | None, skip_bad: bool, size: int | None) -> Any:
+def _raw(data: str, kind: str, *, target: str | None, skip_bad: bool, size: int | None, alone: bool) -> Any:
     """What a set or a path holds, in the raw form of its kind."""
     from deepclassics.data import catalog
 
@@ -124,11 +129,11 @@ def _raw(data: str, kind: str, *, target: str | None, skip_bad: bool, size: int 
         raw = catalog.read(data)
         return module.with_target(raw, target) if target is not None else raw
     if kind == "table":
-        return module.from_path(path, target=target)
+        return module.from_path(path, target=target, alone=alone)
     if kind == "image":
         return module.from_path(path, size=size, skip_bad=skip_bad)
-    if kind == "world" and not path.exists():
+    if kind == "world" and not os.path.exists(data):
         return module.from_gymnasium(data)
-    if kind in WRITTEN and not path.exists():
+    if kind in WRITTEN and not os.path.exists(data):
         return module.from_words(data)
     return module.from_path(path)

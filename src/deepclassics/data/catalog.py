@@ -110,6 +110,20 @@ def count(kind: str, raw: Any) -> dict[str, int]:
             **{part: len(sequence) for part, sequence in units.items()},
             "vocabulary": len({unit for sequence in units.values() for unit in sequence}),
         }
+    if kind == "function":
+        return {"variables": len(raw.names), "points": 0 if raw.points is None else len(raw.points[1])}
+    if kind == "region":
+        corners, lines = sum(map(len, raw.polygons)), 0 if raw.lines is None else len(raw.lines)
+        return {"polygons": len(raw.polygons), "corners": corners, "lines": lines}
+    if kind == "network":
+        weights = sum(len(unit.weights) + (unit.bias is not None) for unit in raw.units)
+        return {
+            "examples": len(raw.x),
+            "inputs": len(raw.inputs),
+            "units": len(raw.units),
+            "connections": weights,
+            "outputs": len(raw.outputs),
+        }
     return {
         "states": len(raw.states),
         "actions": len(raw.actions),

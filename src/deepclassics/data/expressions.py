@@ -77,7 +77,7 @@ def _operation(name: str) -> "Callable[..., Tensor]":
 def is_formula(text: str) -> bool:
     """Whether words of a user can only be meant as a formula: they hold an operator, or call a function."""
     found = re.search(r"[&|^~+*()=<>!¬∧⊕∨]|\b(and|or|xor|not)\b|[\w)]\s*[-/]\s*[\w(]", text)
-    return bool(found) and not re.search(r"(^|\s)[./~]*/|\.[A-Za-z]\w{1,6}$", text)  # no path, no file's name
+    return bool(found) and not re.search(r"(^|\s)[./~]*/(?=\S)|\.[A-Za-z]\w{1,6}$", text)  # no path, no file's name
 
 
 def boolean(text: str) -> Expression:
@@ -115,8 +115,9 @@ def _parsed(text: str, plain: str, operators: dict[type[ast.AST], str], function
             f"'{_short(text)}' is nested too deeply to be read. Write it with fewer terms, or as a table in a file."
         ) from None
     except (SyntaxError, ValueError) as error:
-        at = f" near character {error.offset}" if isinstance(error, SyntaxError) and error.offset else ""
-        raise UserError(f"'{_short(text)}' cannot be read as an expression: it breaks off or goes wrong{at}.") from None
+        if "nested" in str(error):
+            raise UserError(f"'{_short(text)}' has too many parentheses within each other. Write it flatter.") from None
+        raise UserError(f"'{_short(text)}' cannot be read as an expression: it breaks off or goes wrong.") from None
     steps: list[tuple[str, Any]] = []
     waiting: list[ast.AST | tuple[str, int]] = [tree]
     while waiting:  # operators come out before their arguments; reversed at the end, arguments come first

@@ -10,6 +10,7 @@ Letters: N examples, B examples a batch over all ranks, T positions of a chunk o
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -165,6 +166,33 @@ class Whole(Stream):
 
     def on(self, device: torch.device, rank: int = 0, ranks: int = 1) -> "Whole":
         return Whole(self.columns.to(device))
+
+
+@dataclass(frozen=True)
+class Opened(Stream):
+    """For learners that must see all examples before they take them in turn: the first batch is all of them, then come
+    those of `Shuffled`. Every rank gets them whole."""
+
+    columns: Columns
+    batch: int
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self._rest)
+
+    @property
+    def items(self) -> int:
+        return self._rest.items
+
+    @cached_property
+    def _rest(self) -> Shuffled:
+        return Shuffled(self.columns, self.batch, self.seed)
+
+    def at(self, position: int) -> Batch:
+        return self._rest.at(position - 1) if position else self.columns.take(slice(None))
+
+    def on(self, device: torch.device, rank: int = 0, ranks: int = 1) -> "Opened":
+        return replace(self, columns=self.columns.to(device))
 
 
 @dataclass(frozen=True)

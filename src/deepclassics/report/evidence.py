@@ -6,7 +6,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deepclassics.data.streams import Batch, Chunks, Columns, InOrder, Passage, Shuffled, Splits, Stream, World
+from deepclassics.data.streams import (
+    Batch,
+    Chunks,
+    Columns,
+    InOrder,
+    Opened,
+    Passage,
+    Shuffled,
+    Splits,
+    Stream,
+    Whole,
+    World,
+)
 from deepclassics.errors import UserError
 from deepclassics.learn import untraced
 from deepclassics.recipe import Recipe
@@ -100,7 +112,7 @@ class Evidence:
 
 def _held(stream: Stream | None) -> Any:
     """What a stream draws its batches from."""
-    if isinstance(stream, Shuffled | InOrder):
+    if isinstance(stream, Shuffled | InOrder | Whole | Opened):
         return stream.columns
     if isinstance(stream, Chunks | Passage):
         return stream.ids

@@ -67,7 +67,7 @@ def _sections(evidence: Evidence, name: str, folder: Path) -> Iterable[str]:
         yield section("Measured beside published", _published(result["published"]))
     yield section("Scores", _scores(evidence))
     yield section("Pictures", _pictures(recipe, evidence, folder))
-    yield section("Knobs", _knobs(recipe))
+    yield section("Knobs", _knobs(recipe, evidence.spec))
     yield section("Data", _data(evidence.spec))
     yield section("Where it ran", _host(evidence))
     yield section("From here", _commands(recipe, evidence.spec["kind"], evidence.run.path, finished=result is not None))
@@ -120,8 +120,9 @@ def _what_ran(evidence: Evidence) -> str:
         "patience": "when the watched score no longer fell",
         "done": "having nothing left to learn",
     }
+    parameters = f"{many(result['parameters'], 'parameter')}, " if result["parameters"] else ""  # none of what is built
     return (
-        f"{told}: {many(result['parameters'], 'parameter')}, {many(result['steps'], 'update')} in "
+        f"{told}: {parameters}{many(result['steps'], 'update')} in "
         f"{duration(result['seconds'])}, ended {ended.get(result['ended'], result['ended'])}. "
         f"Judged: {result['selection']}."
     )
@@ -204,15 +205,15 @@ def _scores(evidence: Evidence) -> str:
     return table(["score", *splits], cells, caption, numbers=range(1, len(splits) + 1))
 
 
-def _knobs(recipe: Recipe) -> str:
-    cells = []
+def _knobs(recipe: Recipe, spec: dict[str, Any]) -> str:
+    cells, chosen = [], recipe.chosen(spec)
     for name, field in type(recipe).model_fields.items():
         value, usual = getattr(recipe, name), field.get_default(call_default_factory=True)
         changed = value != usual
         told = (
             f"<strong>{escape(shown(value))}</strong> (default {escape(shown(usual))})"
             if changed
-            else escape(shown(value))
+            else escape(shown(value) + (f": {chosen[name]}" if name in chosen else ""))
         )
         cells.append([f"<code>--{name.replace('_', '-')}</code>", told, escape(field.description or "")])
     return table(["knob", "value", "what it is"], cells, "Everything that decides the result. Strong: not the default.")
@@ -223,7 +224,10 @@ def _data(spec: dict[str, Any]) -> str:
     cells += [[f"{split}{_unit(spec)}", f"{count:,}"] for split, count in spec["examples"].items()]
     if "shape" in spec:
         cells.append(["shape", " × ".join(map(str, spec["shape"])) + " (channels, height, width)"])
-    if "feature_names" in spec:
+    for bag in (column for column in spec.get("columns", ()) if column["kind"] == "bag"):
+        common = ", ".join(bag["values"][:8])
+        cells.append([f"words of {escape(bag['name'])}", f"{len(bag['values']):,}, the commonest: {escape(common)}"])
+    if spec.get("feature_names"):
         names = spec["feature_names"]
         more = f" and {len(names) - 12} more" if len(names) > 12 else ""
         cells.append(["features", escape(", ".join(names[:12]) + more)])
@@ -235,7 +239,8 @@ def _data(spec: dict[str, Any]) -> str:
         # Pictures call by its number a class whose name they cannot write.
         numbered = not all(map(has_letters, classes))
         words = [f"#{k} {word}" if numbered else word for k, word in enumerate(classes)]
-        cells.append([f"classes of {escape(target['name'])}", escape(", ".join(words))])
+        of = f" of {escape(target['name'])}" if target["name"] else ""
+        cells.append([f"classes{of}", escape(", ".join(words))])
     elif target.get("kind") == "number":
         told = f"{target['name']}, mean {figure(target['mean'])}, standard deviation {figure(target['std'])}"
         cells.append(["target", escape(told)])
@@ -250,7 +255,10 @@ def _host(evidence: Evidence) -> str:
 
 def _commands(recipe: Recipe, kind: str, path: Path, finished: bool) -> str:
     run, name = shlex.quote(str(path)), recipe.name()
-    question = {"image": "picture.png", "table": "rows.csv", "text": "'Some text'", "world": "0", "word": "1 2 3"}
+    question = {
+        "image": "picture.png", "table": "rows.csv", "text": "'Some text'", "world": "0", "word": "1 2 3",
+        "boolean": "rows.csv", "function": "places.csv", "region": "0.5,0.2", "network": "0.35,0.9",
+    }  # fmt: skip
     asked = question[recipe.asked or kind]
     lines = [
         ("Print the result again" if finished else "Go on with the run", command(recipe, path)),

@@ -4,6 +4,7 @@ import concurrent.futures
 import hashlib
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from deepclassics.host import Host
 from deepclassics.idle import cores
 from deepclassics.progress import duration, figure
 from deepclassics.recipe import Recipe
+from deepclassics.report.style import many
 
 
 def folder(recipe: Recipe) -> Path:
@@ -30,6 +32,9 @@ def folder(recipe: Recipe) -> Path:
             word = shown(value)
             if key == "data" and "/" in word.replace(os.sep, "/"):
                 word = f"{Path(word).name}.{hashlib.sha256(str(Path(word).resolve()).encode()).hexdigest()[:6]}"
+            elif key == "data" and re.search(r"[^\w.,:+ -]", word):  # a formula: its signs mean something to a shell
+                plain = re.sub(r"\W+", "_", word).strip("_")
+                word = f"{plain}.{hashlib.sha256(word.encode()).hexdigest()[:6]}"
             parts.append(f"{key}={word.replace(' ', ',').replace('/', '_')}")
     name = "-".join([recipe.name(), *parts])
     if len(name) > 120:
@@ -41,7 +46,7 @@ def text(result: dict[str, Any], path: Path) -> str:
     """A finished run to read: scores, measured beside published, what differs, and what can be done with it."""
     ended = {"done": "nothing left to learn", "patience": "no better for a while", "planned": "as planned"}
     lines = [
-        f"{result['system']} on {result['data']}: {result['steps']:,} updates in {duration(result['seconds'])} "
+        f"{result['system']} on {result['data']}: {many(result['steps'], 'update')} in {duration(result['seconds'])} "
         f"({ended[result['ended']]}; {result['selection']})",
         "",
     ]

@@ -12,10 +12,10 @@ from deepclassics.systems import docstring, names
 
 def facts(recipe: Recipe) -> dict[str, Any]:
     """What `show --json` prints: "system", "family", "title", "text", "takes", "gives", "knobs", "parameters",
-    "parameters_on", "published"."""
+    "parameters_on", "published". A knob left to "auto" has what was "chosen" on the recipe's data."""
     name = recipe.name()
     title, _, text = docstring(name).partition("\n")
-    parameters, reason = _parameters(recipe)
+    parameters, reason, chosen = _on_data(recipe)
     return {
         "system": name,
         "family": names()[name].split(".")[-2],
@@ -23,7 +23,10 @@ def facts(recipe: Recipe) -> dict[str, Any]:
         "text": text.strip(),
         "takes": list(recipe.takes),
         "gives": list(recipe.gives),
-        "knobs": {key: _knob(recipe, key) for key in type(recipe).model_fields},
+        "knobs": {
+            key: _knob(recipe, key) | ({"chosen": chosen[key]} if key in chosen else {})
+            for key in type(recipe).model_fields
+        },
         "predict_options": {key: _describe(recipe.options, key) for key in recipe.options.model_fields},
         "parameters": parameters,
         "parameters_on": recipe.data if parameters is not None else reason,
@@ -37,6 +40,8 @@ def text(recipe: Recipe) -> str:
     lines = [told["title"], "", told["text"], ""]
     if told["parameters"] is None:
         lines.append(f"Parameters: not counted. {told['parameters_on']}")
+    elif not told["parameters"]:
+        lines.append("Parameters: known once it is built; its scores tell them.")
     else:
         lines.append(f"Parameters: {told['parameters']:,} on {told['parameters_on']} with these knobs.")
     lines += [f"Learns from: {', '.join(told['takes'])}. Answers with: {', '.join(told['gives'])}.", "", "Knobs:"]
@@ -47,7 +52,8 @@ def text(recipe: Recipe) -> str:
         for key, knob in knobs.items():
             flag = f"--{key.replace('_', '-')}"
             bounds = f" ({knob['bounds']})" if knob["bounds"] else ""
-            lines.append(f"  {flag:{width + 2}}  {shown(knob['value']):12}  {knob['description']}{bounds}")
+            value = shown(knob["value"]) + (f": {knob['chosen']}" if "chosen" in knob else "")
+            lines.append(f"  {flag:{width + 2}}  {value:12}  {knob['description']}{bounds}")
     lines += ["", "Published:" if told["published"] else "Published: no figure."]
     for published in recipe.published:
         mark = "" if published.verified else " (unverified)"
@@ -85,8 +91,9 @@ def _bounds(field: Any) -> str:
     return ", ".join(found)
 
 
-def _parameters(recipe: Recipe) -> tuple[int | None, str]:
-    """The number of parameters on the recipe's data; None, and why, where the data are not at hand."""
+def _on_data(recipe: Recipe) -> tuple[int | None, str, dict[str, Any]]:
+    """The number of parameters on the recipe's data, or None and why, where the data are not at hand; and what was
+    chosen of its knobs."""
     import torch
 
     from deepclassics.errors import UserError
@@ -94,7 +101,7 @@ def _parameters(recipe: Recipe) -> tuple[int | None, str]:
     try:
         spec = recipe.load().spec
     except UserError as error:
-        return None, str(error)
+        return None, str(error), {}
     with torch.device("meta"):
         model = recipe.model(spec)
-    return sum(p.numel() for p in model.parameters()), ""
+    return sum(p.numel() for p in model.parameters()), "", recipe.chosen(spec)

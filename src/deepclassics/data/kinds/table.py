@@ -8,12 +8,13 @@ values, words) comes from the training rows alone:
 - dates: year, month, weekday, day since 1970 and hour, standardised.
 - words: one feature for each value. Rare values share one, and those never seen before go with them; where no value
   was rare, one never seen is 0 in all features.
-- free text: one feature for each of its commonest words, 1 where it occurs.
+- free text: one feature for each of its commonest words, 1 where it occurs. For systems that ask for bags of words
+  instead, the column "words" has the ids of those that occur, in rising order, filled up with -1.
 
 Where values are missing in the training rows, one feature more says so. Identifiers and columns that never change are
 left out, by name and with the reason. A column to be predicted holds classes if it holds words, or few whole numbers.
 
-Letters: N rows, D features.
+Letters: N rows, D features, L ids of words at most in a row.
 """
 
 import bz2
@@ -65,16 +66,16 @@ DATES = ("ISO8601", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%Y/%m/%d", "%d-%m-%Y", 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows and the column to be predicted: {"all": ...}, or {"train": ...} and what else the source gives of "valid",
-    "test". Columns are of numbers, of datetimes, or of strings with NaN for what is missing."""
+    """Rows and the column to be predicted, "" for none: {"all": ...}, or {"train": ...} and what else the source gives
+    of "valid", "test". Columns are of numbers, of datetimes, or of strings with NaN for what is missing."""
 
     parts: dict[str, pd.DataFrame]
     target: str
     name: str = ""
 
 
-def from_path(path: Path, *, target: str | None = None) -> Table:
-    """The rows of a file; `target` names the column to be predicted.
+def from_path(path: Path, *, target: str | None = None, alone: bool = False) -> Table:
+    """The rows of a file; `target` names the column to be predicted. Rows that are `alone` may do without one.
 
     A table without a head line is recognised by its first line being like the others; its columns are "1", "2", ...
     """
@@ -83,6 +84,8 @@ def from_path(path: Path, *, target: str | None = None) -> Table:
         return raw if target is None else with_target(raw, target)
     frame, _ = _frame(path)
     names = list(frame.columns)
+    if target is None and alone:
+        return Table({"all": frame}, "", path.name)
     if target is None:
         usual = [name for name in names if name.lower() in ("target", "label", "class", "y", "outcome")]
         raise UserError(
@@ -120,8 +123,11 @@ def from_arrays(found: Mapping[str, tuple[np.ndarray, np.ndarray]], name: str) -
     return Table(parts, "label", name)
 
 
-def splits(raw: Table, *, seed: int, valid: float, test: float) -> Splits:
+def splits(raw: Table, *, seed: int, valid: float, test: float, words: int = 0) -> Splits:
     """Columns "features", (N, D) of float32, and "label", (N,) of int64, or "number", (N,) of float32 in its unit.
+
+    With `words`, free text becomes the column "words" instead, (N, L) of int32: ids of so many commonest words of each
+    column, at most. A table without a target has neither labels nor numbers.
 
     Parts that the source gives are kept. A missing one is cut from the training rows, by chance from `seed`, with
     equal shares of each class: `valid` and `test` are shares of these. Of fewer than FEW rows nothing is cut.
@@ -132,7 +138,10 @@ def splits(raw: Table, *, seed: int, valid: float, test: float) -> Splits:
     whole.columns = whole.columns.map(str)
     if len(whole) < 2:
         raise UserError(f"{where} must have 2 rows or more to learn from; it has {len(whole)}.")
-    values, target = _target(whole[raw.target], raw.target, where)
+    target: dict[str, Any] = {"kind": "none", "name": ""}
+    values = np.zeros(len(whole), dtype=np.int64)
+    if raw.target:
+        values, target = _target(whole[raw.target], raw.target, where)
 
     ends = np.cumsum([len(frame) for frame in parts.values()])
     rows = {part: np.arange(end - len(parts[part]), end) for part, end in zip(parts, ends, strict=True)}
@@ -146,17 +155,20 @@ def splits(raw: Table, *, seed: int, valid: float, test: float) -> Splits:
             rows[part] = given[index]
     train = rows["train"]
 
-    inputs = whole.drop(columns=raw.target)
-    columns, left_out = _learn_all(inputs, train, where)
-    features = torch.from_numpy(_encode(columns, inputs, where))
+    inputs = whole.drop(columns=raw.target) if raw.target else whole
+    columns, left_out = _learn_all(inputs, train, where, words)
+    examples = {"features": torch.from_numpy(_encode(columns, inputs, where))}
+    width = examples["features"].shape[1]
+    if (bags := _bags(columns, inputs)) is not None:
+        examples["words"] = torch.from_numpy(bags)
     if target["kind"] == "number":
         spread = float(values[train].std())
         target |= {"mean": float(values[train].mean()), "std": spread if spread > 0 else 1.0}
-        column, answers = "number", torch.from_numpy(values.astype(np.float32))
-    else:
-        column, answers = "label", torch.from_numpy(values)
+        examples["number"] = torch.from_numpy(values.astype(np.float32))
+    elif target["kind"] == "class":
+        examples["label"] = torch.from_numpy(values)
     found = {
-        part: Columns(**{"features": features[rows[part]], column: answers[rows[part]]})
+        part: Columns(**{name: column[rows[part]] for name, column in examples.items()})
         for part in ("train", "valid", "test")
         if part in rows
     }
@@ -164,7 +176,7 @@ def splits(raw: Table, *, seed: int, valid: float, test: float) -> Splits:
         "kind": "table",
         "data": raw.name,
         "columns": columns,
-        "features": features.shape[1],
+        "features": width,
         "feature_names": [name for learnt in columns for name in _feature_names(learnt)],
         "left_out": left_out,
         "order": list(whole.columns),  # in the user's file, so that a row can be given without names
@@ -181,7 +193,7 @@ def read(inputs: Sequence[str], spec: dict[str, Any]) -> tuple[list[str], Batch]
     values are those of all columns, of all but the target, or of those that are learnt from.
     """
     names: list[str] = []
-    features = []
+    features, bags = [], []
     for word in inputs:
         path = Path(word)
         exists = os.path.exists(word)  # a long row is no name of a file: os says so, Path would raise
@@ -196,8 +208,15 @@ def read(inputs: Sequence[str], spec: dict[str, Any]) -> tuple[list[str], Batch]
             frame, has_head = _row(word, spec)
             where = f"'{word}'"
             names.append(word)
-        features.append(_encode(spec["columns"], _aligned(frame, has_head, spec, where), where))
-    return names, {"features": torch.from_numpy(np.concatenate(features))}
+        rows = _aligned(frame, has_head, spec, where)
+        features.append(_encode(spec["columns"], rows, where))
+        bags.append(_bags(spec["columns"], rows))
+    batch = {"features": torch.from_numpy(np.concatenate(features))}
+    if held := [bag for bag in bags if bag is not None]:
+        longest = max(bag.shape[1] for bag in held)
+        padded = [np.pad(bag, ((0, 0), (0, longest - bag.shape[1])), constant_values=-1) for bag in held]
+        batch["words"] = torch.from_numpy(np.concatenate(padded))
+    return names, batch
 
 
 # Files
@@ -218,6 +237,11 @@ def _frame(path: Path, known: Sequence[str] = ()) -> tuple[pd.DataFrame, bool]:
         return _clean(_from_records(text, path.name), path.name), True
     frame, has_head = _from_csv(text, path.name, "\t" if ending == ".tsv" else "", known)
     return _clean(frame, path.name), has_head
+
+
+def rows(path: Path) -> pd.DataFrame:
+    """The rows of a file as they stand, strings or numbers, for kinds of data that make something else of them."""
+    return _frame(path)[0]
 
 
 def is_table(path: Path) -> bool:
@@ -415,7 +439,11 @@ def _clean(frame: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def _row(word: str, spec: dict[str, Any]) -> tuple[pd.DataFrame, bool]:
-    """A typed row, and whether its values are named."""
+    """A typed row, and whether its values are named. Where text is all there is, its commas are its own."""
+    inputs = [name for name in spec["order"] if name != spec["target"]["name"]]
+    if len(inputs) == 1 and spec["columns"][0]["kind"] in ("text", "bag"):
+        text = word.removeprefix(f"{inputs[0]}=")
+        return _clean(pd.DataFrame({inputs[0]: [text]}, dtype=str), word), True
     try:
         cells = next(csv.reader([word], skipinitialspace=True), [])
     except csv.Error as error:
@@ -486,10 +514,12 @@ def _target(series: pd.Series, name: str, where: str) -> tuple[np.ndarray, dict[
     }
 
 
-def _learn_all(inputs: pd.DataFrame, train: np.ndarray, where: str) -> tuple[list[dict[str, Any]], dict[str, str]]:
+def _learn_all(
+    inputs: pd.DataFrame, train: np.ndarray, where: str, words: int
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """How each column is encoded, and which are left out and why. `train` are the rows to learn from."""
     for keep_numbers in (False, True):  # where identifiers are all there is, numbers are taken for what they are
-        found = {name: _learn(name, inputs[name], train, where, keep_numbers) for name in inputs.columns}
+        found = {name: _learn(name, inputs[name], train, where, words, keep_numbers) for name in inputs.columns}
         columns = [learnt for learnt in found.values() if isinstance(learnt, dict)]
         if columns:
             return columns, {name: reason for name, reason in found.items() if isinstance(reason, str)}
@@ -497,7 +527,9 @@ def _learn_all(inputs: pd.DataFrame, train: np.ndarray, where: str) -> tuple[lis
     raise UserError(f"{where} must have a column to learn from beside the target; left out are {reasons or 'none'}.")
 
 
-def _learn(name: str, series: pd.Series, train: np.ndarray, where: str, keep_numbers: bool) -> dict[str, Any] | str:
+def _learn(
+    name: str, series: pd.Series, train: np.ndarray, where: str, bag: int, keep_numbers: bool
+) -> dict[str, Any] | str:
     """How a column is encoded, or why it is left out."""
     present = series.notna().to_numpy()
     seen = series.iloc[train].dropna()
@@ -524,16 +556,19 @@ def _learn(name: str, series: pd.Series, train: np.ndarray, where: str, keep_num
     else:
         words = _as_words(series)
         different = words.nunique()
-        if different > max(CLASSES, present.sum() / 2) and words[present].str.count(r"\w+").mean() >= 3:
+        some = words[present].iloc[:: max(1, present.sum() // 1000)]  # enough to tell texts from names
+        if different > max(CLASSES, present.sum() / 2) and some.str.count(r"\w+").mean() >= 3:
             gone = np.zeros(len(train), dtype=bool)  # no text has no words: nothing more need be said
-            column = _learn_text(words.iloc[train])
+            column = _learn_bag(words.iloc[train], bag) if bag else _learn_text(words.iloc[train])
         elif different == present.sum() >= 10:
             return "an identifier: another word in every row"
         else:
             gone = ~present[train]
             column = _learn_words(words.iloc[train])
     column |= {"name": name, "missing": bool(gone.any())}
-    return column if _feature_names(column) else "nothing in it comes often enough to learn from"
+    if not _feature_names(column) and not (column["kind"] == "bag" and column["values"]):
+        return "nothing in it comes often enough to learn from"
+    return column
 
 
 def _mostly(fits: np.ndarray, series: pd.Series, present: np.ndarray) -> bool:
@@ -600,6 +635,18 @@ def _learn_text(words: pd.Series) -> dict[str, Any]:
     return {"kind": "text", "values": natural(word for _, word in common[:WORDS])}
 
 
+def _learn_bag(words: pd.Series, most: int) -> dict[str, Any]:
+    """The words that come most often, the commonest first; in how many rows does not matter, but in more than one."""
+    counts: Counter[str] = Counter()
+    rows: Counter[str] = Counter()
+    for text in words.dropna():
+        tokens = _tokens(text)
+        counts.update(tokens)
+        rows.update(set(tokens))
+    common = sorted((-count, word) for word, count in counts.items() if rows[word] > 1)
+    return {"kind": "bag", "values": [word for _, word in common[:most]]}
+
+
 def _least(rows: int) -> int:
     """Rows in which a value must occur to have a feature of its own."""
     return min(10, max(1 if rows < 20 else 2, rows // 50))
@@ -620,8 +667,10 @@ def _feature_names(column: dict[str, Any]) -> list[str]:
         names = [f"{name}: {part}" for part in column["parts"]]
     elif column["kind"] == "word":
         names = [f"{name}={value}" for value in column["values"]] + [f"{name}: other"] * column["other"]
-    else:
+    elif column["kind"] == "text":
         names = [f"{name}: {word}" for word in column["values"]]
+    else:
+        names = []  # a bag's words are no features of their own: they stand in the column "words"
     return names + [f"{name}: missing"] * column["missing"]
 
 
@@ -636,6 +685,29 @@ def _encode(columns: Sequence[dict[str, Any]], inputs: pd.DataFrame, where: str)
             features[:, begin + width - 1] = gone
         begin += width
     return features
+
+
+def _bags(columns: Sequence[dict[str, Any]], inputs: pd.DataFrame) -> np.ndarray | None:  # -> (N, L) of int32
+    """The ids of the words that occur in each row, in rising order, then -1; None where no column is a bag.
+
+    Several columns share one row of ids: those of the second begin where those of the first end.
+    """
+    bags = [column for column in columns if column["kind"] == "bag"]
+    if not bags:
+        return None
+    found: list[list[int]] = [[] for _ in range(len(inputs))]
+    begin = 0
+    for column in bags:
+        places = {word: place for place, word in enumerate(column["values"], start=begin)}
+        texts = _as_words(inputs[column["name"]])
+        for ids, text, gone in zip(found, texts, texts.isna(), strict=True):
+            if not gone:
+                ids += sorted({places[word] for word in _tokens(text) if word in places})
+        begin += len(places)
+    held = np.full((len(found), max(1, *map(len, found))), -1, dtype=np.int32)
+    for row, ids in zip(held, found, strict=True):
+        row[: len(ids)] = ids
+    return held
 
 
 def _fill(features: np.ndarray, column: dict[str, Any], series: pd.Series, where: str) -> np.ndarray:
@@ -657,6 +729,8 @@ def _fill(features: np.ndarray, column: dict[str, Any], series: pd.Series, where
         parts = _date_parts(dates)
         for place, (part, (mean, std)) in enumerate(column["parts"].items()):
             features[:, place] = np.where(gone, 0.0, (parts[part] - mean) / std)
+    elif column["kind"] == "bag":
+        gone = np.zeros(len(series), dtype=bool)
     else:
         words = _as_words(series)
         gone = words.isna().to_numpy()
