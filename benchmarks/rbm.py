@@ -3,11 +3,12 @@
     python benchmarks/rbm.py [--rounds 3] [--epochs 5] [--threads 0] [--precision fp32] [--peer float32] [--json]
 
 Both learn from the 60,000 training pictures, in batches of 100 at a rate of 0.1, for so many passes, and
-take turns, round after round, so that whatever else the machine does falls on both. scikit-learn computes in the type of the pictures it is given:
-float32, or with `--peer float64` what dividing its own `fetch_openml("mnist_784")` by 255 yields. Ours is the whole loop: order of
-the pictures, logging, checkpoints and the run folder included. Beside the seconds that passed stand those that the
-processor worked, which tell more on a machine that others use too. The error is the mean square per pixel between the
-10,000 test pictures and their mean-field reconstructions, by one and the same function.
+take turns, round after round, so that whatever else the machine does falls on both. scikit-learn computes in the type
+of the pictures it is given: float32, or with `--peer float64` what dividing its own `fetch_openml("mnist_784")` by 255
+yields. Ours is the whole loop: order of the pictures, logging, checkpoints and the run folder included. Beside the
+seconds that passed stand those that the processor worked, which tell more on a machine that others use too. The error
+is the mean square per pixel between the 10,000 test pictures and their mean-field reconstructions, by one and the same
+function.
 """
 
 import argparse
@@ -114,9 +115,8 @@ def main() -> None:
     if given.json:
         print(json.dumps(found))
         return
-    print(
-        f"{found['epochs']} passes, {found['threads']} threads, {found['precision']}: ours, scikit-learn's in {found['peer']}"
-    )
+    circumstances = f"{found['epochs']} passes, {found['threads']} threads"
+    print(f"{circumstances}: ours in {found['precision']}, scikit-learn's in {found['peer']}")
     for seconds, worked in zip(found["seconds"], found["worked"], strict=True):
         print(f"  {seconds[0]:7.2f} s  {seconds[1]:7.2f} s    worked {worked[0]:7.2f} s  {worked[1]:7.2f} s")
     print(f"Ratio of the times {found['ratio']} (worked: {found['ratio_worked']})")

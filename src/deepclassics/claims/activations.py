@@ -226,7 +226,7 @@ def c151_relu_sparse() -> Finding:
         active = float((trained.layers[0](x) > 0).float().mean())
         every = float((torch.sigmoid(trained.layers[0](x)) > 0).float().mean())
     return Finding(
-        holds=0.4 < min(shares) and max(shares) < 0.6 and largest < 1e-12,
+        holds=min(shares) > 0.4 and max(shares) < 0.6 and largest < 1e-12,
         numbers={
             "active units at random weights, least share": min(shares),
             "active units at random weights, largest share": max(shares),
@@ -316,7 +316,9 @@ def c193_relu6x() -> Finding:
             "tanh over ReLU": ratio,
             "sigmoid over ReLU": needed["sigmoid"] / needed["relu"],
         },
-        remark=f"In this net it is {ratio:.1f} times that of tanh: the six was one net's, and of training.",
+        remark=""
+        if 4 <= ratio <= 9
+        else f"In this net it is {ratio:.1f} times that of tanh: the six was one net's, and of training.",
     )
 
 
@@ -326,7 +328,7 @@ def _updates(name: str, rate: float, x: Tensor, y: Tensor, seed: int) -> float: 
     functions = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
     net = MLP(64, (50,) * 4, 10, "relu" if name == "relu" else "tanh", initial="he" if name == "relu" else "glorot")
     layers = [layer for layer in net.layers if isinstance(layer, nn.Linear)]
-    weights = list(net.parameters())
+    weights: list[Tensor] = list(net.parameters())
 
     def forward(x: Tensor) -> Tensor:
         for layer in layers[:-1]:
@@ -373,12 +375,16 @@ def c203_softplus_der() -> Finding:
     """
     z = torch.linspace(-10, 10, 10_001, dtype=torch.float64)
     aside = torch.complex(z, torch.full_like(z, 1e-30))
-    measured = {
+    measured: dict[str, Tensor] = {
         "sigmoid": 1 / (1 + (-aside).exp()),
         "tanh": aside.tanh(),
         "softplus": (1 + aside.exp()).log(),
     }
-    functions = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "softplus": F.softplus}
+    functions: dict[str, Callable[[Tensor], Tensor]] = {
+        "sigmoid": torch.sigmoid,
+        "tanh": torch.tanh,
+        "softplus": F.softplus,
+    }
     off = {
         name: float((value.imag / 1e-30 - SLOPES[name](z, functions[name](z))).abs().max())
         for name, value in measured.items()

@@ -121,10 +121,10 @@ def c146_bp_err_falls() -> Finding:
     ]
     sums, outs = _net(x, weights)
     slope = torch.autograd.grad((outs[-1] - 0.5).square().sum() / 2, sums[0])[0]
-    off = {
-        order: max(abs(each["delta of the top unit"] + float(slope[0])), abs(each["delta of the bottom unit"] + float(slope[1])))
-        for order, each in found.items()
-    }  # fmt: skip
+    off = {}
+    for order, each in found.items():
+        deltas = torch.tensor([each["delta of the top unit"], each["delta of the bottom unit"]], dtype=torch.float64)
+        off[order] = float((deltas + slope).abs().max())
     return Finding(
         holds=round(right["old error"], 2) == -0.19 and round(right["new error"], 5) == -0.18205,
         numbers={
@@ -134,7 +134,7 @@ def c146_bp_err_falls() -> Finding:
             **{f"delta of the bottom unit, {order}": each["delta of the bottom unit"] for order, each in found.items()},
             **{f"deltas' distance from the gradient, {order}": value for order, value in off.items()},
         },
-        remark=f"The error falls, but to {right['new error']:.6f}: the hidden deltas take the old weights of the output.",
+        remark=f"The error falls, but to {right['new error']:.6f}: hidden deltas take the output's old weights.",
     )
 
 
@@ -257,7 +257,7 @@ def c185_soon4() -> Finding:
     it is the gradient of the next layer's weights: the right indices are δ^(l) a^(l-1)ᵀ (E071).
     """
     weights = [torch.randn(32, 32, dtype=torch.float64).requires_grad_() for _ in range(6)]
-    sums, outs = _net(torch.randn(32, dtype=torch.float64), weights)
+    outs = _net(torch.randn(32, dtype=torch.float64), weights)[1]
     wanted = torch.autograd.grad(outs[-1].sum(), weights)
     values = [weight.detach() for weight in weights]
     held = [out.detach() for out in outs]

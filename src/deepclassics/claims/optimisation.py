@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from deepclassics.claims import Finding
+from deepclassics.claims.training import curves, median
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -79,28 +80,6 @@ def _least_squares(
     return torch.stack(path)
 
 
-def _curves(series: dict[str, Tensor], across: str, up: str, log: bool = True) -> "Callable[[], Figure]":
-    def draw() -> "Figure":
-        from deepclassics.report.style import sheet
-
-        figure = sheet(6.4, 3.9)
-        axes = figure.subplots()
-        for name, values in series.items():
-            axes.plot(range(len(values)), values.tolist(), label=name)
-        if log:
-            axes.set_yscale("log")
-        axes.set_xlabel(across)
-        axes.set_ylabel(up)
-        axes.legend()
-        return figure
-
-    return draw
-
-
-def _median(values: list[float]) -> float:
-    return float(torch.tensor(values, dtype=torch.float64).median())
-
-
 def c060_sample_quality() -> Finding:
     """How well the samples cover the inputs directly affects the accuracy.
 
@@ -126,7 +105,7 @@ def c060_sample_quality() -> Finding:
             heights = np.sin(inside) + random.normal(0, 0.2, 60)
             fitted = LSQUnivariateSpline(inside, heights, knots[(knots > inside[0]) & (knots < inside[-1])], k=3)
             errors[name].append(float(np.sqrt(np.mean((fitted(everywhere) - np.sin(everywhere)) ** 2))))
-    found = {name: _median(values) for name, values in errors.items()}
+    found = {name: median(values) for name, values in errors.items()}
     return Finding(
         holds=found["crowded"] > 1.5 * found["even"],
         numbers={f"root mean squared error, {name} samples": value for name, value in found.items()},
@@ -169,10 +148,12 @@ def c068_regimes() -> Finding:
             **{f"distance after 20 steps at {ratio:g} of the best rate": value for ratio, value in ends.items()},
         },
         remark="At exactly twice the best rate it neither converges nor diverges.",
-        draw=_curves(
-            {f"{ratio:g} of the best": path.abs().clamp(min=1e-9) for ratio, path in paths.items()},
+        draw=curves(
+            {f"{ratio:g} of the best": path.abs().clamp(min=1e-9).tolist() for ratio, path in paths.items()},
             "steps",
             "distance from the minimum",
+            log=True,
+            first=0,
         ),
     )
 
@@ -318,7 +299,7 @@ def c072_big_lr() -> Finding:
             **{f"mean loss over the last 20 steps, rate {name}": value for name, value in losses.items()},
             **{f"mean swing of the last 20 steps, rate {name}": value for name, value in swings.items()},
         },
-        draw=_curves({f"rate {name}": path for name, path in paths.items()}, "steps", "mean loss", log=False),
+        draw=curves({f"rate {name}": path.tolist() for name, path in paths.items()}, "steps", "mean loss", first=0),
     )
 
 
@@ -340,11 +321,11 @@ def c073_sgd_dir() -> Finding:
         path = _least_squares(x, y, _batches(200, 200, 400, seed), lambda step: 0.3)
         whole.append(float((path[-1] - best).norm() / best.norm()))
     return Finding(
-        holds=_median(cosines) < 0.9 and _median(whole) < _median(single) < 0.1,
+        holds=median(cosines) < 0.9 and median(whole) < median(single) < 0.1,
         numbers={
-            "mean cosine of single gradients with the whole one": _median(cosines),
-            "relative distance at the end, one example a step": _median(single),
-            "relative distance at the end, the whole batch": _median(whole),
+            "mean cosine of single gradients with the whole one": median(cosines),
+            "relative distance at the end, one example a step": median(single),
+            "relative distance at the end, the whole batch": median(whole),
         },
     )
 
@@ -369,12 +350,12 @@ def c074_sgd_cycle() -> Finding:
             swings[name].append(float((last - last.mean(0)).norm(dim=1).mean()))
             repeats[name].append(float((last - before).norm(dim=1).mean()))
     return Finding(
-        holds=_median(swings["sorted"]) > 1.2 * _median(swings["shuffled"])
-        and _median(repeats["sorted"]) < 1e-3 * _median(swings["sorted"])
-        and _median(repeats["shuffled"]) > 0.1 * _median(swings["shuffled"]),
+        holds=median(swings["sorted"]) > 1.2 * median(swings["shuffled"])
+        and median(repeats["sorted"]) < 1e-3 * median(swings["sorted"])
+        and median(repeats["shuffled"]) > 0.1 * median(swings["shuffled"]),
         numbers={
-            **{f"swing of the weights within a pass, {name}": _median(each) for name, each in swings.items()},
-            **{f"difference from the pass before, {name}": _median(each) for name, each in repeats.items()},
+            **{f"swing of the weights within a pass, {name}": median(each) for name, each in swings.items()},
+            **{f"difference from the pass before, {name}": median(each) for name, each in repeats.items()},
         },
     )
 
@@ -389,8 +370,9 @@ def c075_sgd_decay() -> Finding:
 
     Notes: F2 L919.
 
-    Linear regression by steps on single examples drawn anew each time, 20,000 of them: the distance from the least-squares weights with
-    fixed rates, where it must stall in proportion to the root of the rate, and with a rate that falls as 1/t.
+    Linear regression by steps on single examples drawn anew each time, 20,000 of them: the distance from the
+    least-squares weights with fixed rates, where it must stall in proportion to the root of the rate, and with a rate
+    that falls as 1/t.
     """
     found: dict[str, list[float]] = {"0.01": [], "0.0025": [], "falling as 1/t": []}
     for seed in range(SEEDS):
@@ -400,7 +382,7 @@ def c075_sgd_decay() -> Finding:
             fixed = 0.0 if "falling" in name else float(name)
             path = _least_squares(x, y, iter(drawn.split(1)), _either(fixed))
             distances.append(float((path[-2000:] - best).norm(dim=1).mean()))
-    middle = {name: _median(each) for name, each in found.items()}
+    middle = {name: median(each) for name, each in found.items()}
     power = math.log(middle["0.01"] / middle["0.0025"]) / math.log(4)
     return Finding(
         holds=middle["falling as 1/t"] < 0.5 * middle["0.0025"] and 0.35 < power < 0.75,
@@ -518,7 +500,7 @@ def c078_kmeans_var() -> Finding:
                     centres[k] += (1.0 if size == 600 else 0.1) * (members.mean(0) - centres[k])
                 tail.append(float(torch.cdist(points, centres).amin(1).square().mean()))
             losses.append(float(torch.tensor(tail[len(tail) // 2 :]).std()))
-        deviation[size] = _median(losses)
+        deviation[size] = median(losses)
     return Finding(
         holds=deviation[1] > deviation[32] > deviation[600] and -1.15 < power < -0.85,
         numbers={
@@ -558,10 +540,15 @@ def c079_mom() -> Finding:
             "deviation of noisy steps, descent": float(rough.std()),
             "deviation of noisy steps, momentum of the same mean": float(smooth.std()),
         },
-        draw=_curves(
-            {"descent": plain.norm(dim=1)[:500], "momentum": faster.norm(dim=1)[:500].clamp(min=1e-12)},
+        draw=curves(
+            {
+                name: path.norm(dim=1)[:500].clamp(min=1e-12).tolist()
+                for name, path in (("descent", plain), ("momentum", faster))
+            },
             "steps",
             "distance from the minimum",
+            log=True,
+            first=0,
         ),
     )
 
@@ -594,13 +581,15 @@ def c080_nagc() -> Finding:
             "steps with constants of its own, Nesterov": own[1],
         },
         remark="At equal constants. With constants chosen for each, momentum is faster on a quadratic.",
-        draw=_curves(
+        draw=curves(
             {
-                name: path.norm(dim=1)[:200].clamp(min=1e-12)
+                name: path.norm(dim=1)[:200].clamp(min=1e-12).tolist()
                 for name, path in zip(("momentum", "Nesterov"), paths, strict=True)
             },
             "steps",
             "distance from the minimum",
+            log=True,
+            first=0,
         ),
     )
 
@@ -641,7 +630,7 @@ def c081_opt_same() -> Finding:
                     optimizer.step()
                 with torch.no_grad():
                     losses.append(float(F.binary_cross_entropy_with_logits(x @ weight[1:] + weight[0], y)))
-            found.append(_median(losses))
+            found.append(median(losses))
         best[name] = min(found)
     return Finding(
         holds=max(best.values()) < 1.5 * min(best.values()),
@@ -715,11 +704,11 @@ def c200_fixed_ratio() -> Finding:
             distances.append(float((w - best).norm()))
         cuts.append(math.log2(0.05 / rate))
     return Finding(
-        holds=_median(reduced) < 0.5 * _median(constant) and _median(cuts) >= 1,
+        holds=median(reduced) < 0.5 * median(constant) and median(cuts) >= 1,
         numbers={
-            "distance at the end, fixed rate": _median(constant),
-            "distance at the end, reduced rate": _median(reduced),
-            "times it was halved": _median(cuts),
+            "distance at the end, fixed rate": median(constant),
+            "distance at the end, reduced rate": median(reduced),
+            "times it was halved": median(cuts),
         },
     )
 
@@ -742,12 +731,12 @@ def c201_sgd_clear() -> Finding:
         whole.append(float((batch - best).norm(dim=1).mean()))
         early.append(float((path[200] - best).norm() / (batch[1] - best).norm()))
     return Finding(
-        holds=_median(whole) < _median(single),
-        limited=_median(early) < 1,
+        holds=median(whole) < median(single),
+        limited=median(early) < 1,
         numbers={
-            "mean distance along the path, one example a step": _median(single),
-            "mean distance along the path, the batch": _median(whole),
-            "distance after one pass over that of the batch after its one update": _median(early),
+            "mean distance along the path, one example a step": median(single),
+            "mean distance along the path, the batch": median(whole),
+            "distance after one pass over that of the batch after its one update": median(early),
         },
         remark="Update for update. After one pass over the examples, the single ones are closer.",
     )

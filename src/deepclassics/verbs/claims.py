@@ -1,5 +1,6 @@
 """`claims`: the notes' claims put to the test, and the page that tells how each came out."""
 
+import math
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -33,7 +34,7 @@ def examine(number: str, folder: str | None) -> dict[str, Any]:
         "claim": claim.claim,
         "notes": claim.notes,
         "verdict": found.verdict,
-        "numbers": {name: float(value) for name, value in found.numbers.items()},
+        "numbers": {name: _strict(value) for name, value in found.numbers.items()},
         "remark": found.remark,
         "figure": None,
         "seconds": round(time.perf_counter() - begun, 2),
@@ -80,9 +81,18 @@ def tally(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
 
 def text(row: dict[str, Any]) -> str:
     """One claim to read on a terminal."""
-    numbers = "\n".join(f"  {name}: {figure(value)}" for name, value in row["numbers"].items())
+    numbers = "\n".join(f"  {name}: {_told_number(value)}" for name, value in row["numbers"].items())
     remark = f"\n{row['remark']}" if row["remark"] else ""
     return f"{row['id']} {row['label']} ({row['notes']}): {row['verdict']}\n{row['claim']}\n{numbers}{remark}"
+
+
+def _strict(value: float) -> float | None:
+    """A number as JSON knows it; what never came about, such as an end that was not reached, is null."""
+    return float(value) if math.isfinite(value) else None
+
+
+def _told_number(value: float | None) -> str:
+    return "none" if value is None else figure(value)
 
 
 def _line(row: dict[str, Any]) -> str:
@@ -125,7 +135,7 @@ def _told(row: dict[str, Any]) -> str:
     claim = find(row["id"])
     numbers = table(
         ["number", "value"],
-        [[escape(name), figure(value)] for name, value in row["numbers"].items()],
+        [[escape(name), _told_number(value)] for name, value in row["numbers"].items()],
         f"Computed in {duration(row['seconds'])}.",
         numbers=[1],
     )
