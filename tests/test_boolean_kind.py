@@ -73,6 +73,10 @@ def test_what_is_not(data: str) -> None:
         ("truth:0120", "each 0 or 1"),
         ("1 & 0", "one input at least"),
         (" ^ ".join(f"x{number}" for number in range(21)), "at most 20 inputs, a table of 1,048,576 rows; got 21"),
+        (
+            " & ".join([f"({' | '.join(f'x{number}' for number in range(20))})"] * 150),
+            "must have at most 4,768 names and signs for 1,048,576 rows, to be worked out in seconds; it has 5,999",
+        ),
         ("a & b & (lambda: 1)", "it holds something else"),
         ("a & (b", "cannot be read"),
     ],

@@ -5,6 +5,8 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -129,6 +131,54 @@ def test_run_all_writes_the_page(
     assert 'src="C144.png"' in page
     assert (tmp_path / "audit" / "C144.png").stat().st_size > 1000
     assert all(verdict.capitalize() in page for verdict in VERDICTS)
+
+
+def test_a_test_that_fails_is_a_row_among_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from deepclassics.claims import threshold
+
+    few = {number: claims.names()[number] for number in ("C002", "C038")}
+    monkeypatch.setattr(claims, "names", lambda: few)
+    monkeypatch.setattr(testing, "idle_cores", lambda: 1)
+    monkeypatch.setattr(threshold, "c002_nonsep", lambda: [][0])
+    status, out, _ = called(capsys, "run", "--all", "--to", str(tmp_path))
+    assert status == 1
+    assert "1 holds, 0 holds with a caveat, 0 fails as printed, 1 could not be tested" in out
+    page = (tmp_path / "claims.html").read_text(encoding="utf-8")
+    assert '<p class="verdict">Could not be tested.</p><p>The test failed: list index out of range (IndexError' in page
+    status, out, _ = called(capsys, "run", "C002")
+    assert status == 1
+    assert out.startswith("C002 nonsep (F0 L19): could not be tested\n")
+    assert "The test failed: list index out of range (IndexError, at test_claims.py:" in out
+
+
+def test_a_process_that_dies_leaves_a_row_for_each_claim_it_takes_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Dead(ThreadPoolExecutor):
+        def __init__(self, workers: int, mp_context: object) -> None:
+            super().__init__(workers)
+
+    def examine(number: str, folder: str | None) -> dict[str, object]:
+        raise BrokenProcessPool("a process ended abruptly")
+
+    monkeypatch.setattr(testing, "ProcessPoolExecutor", Dead)
+    monkeypatch.setattr(testing, "examine", examine)
+    monkeypatch.setattr(testing, "idle_cores", lambda: 2)
+    rows = testing.run([claims.names()[number] for number in ("C038", "C002")], None, lambda line: None)
+    assert [(row["id"], row["verdict"]) for row in rows] == [("C002", testing.UNTESTED), ("C038", testing.UNTESTED)]
+    assert testing.tally(rows)[testing.UNTESTED] == 2
+    assert "a process ended abruptly (BrokenProcessPool" in rows[0]["remark"]
+
+
+@pytest.mark.parametrize(("limited", "told"), [(True, "An exception."), (False, "")])
+def test_a_remark_is_told_only_beside_a_verdict_that_needs_one(
+    limited: bool, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from deepclassics.claims import threshold
+
+    found = Finding(holds=True, limited=limited, numbers={}, remark="An exception.")
+    monkeypatch.setattr(threshold, "c002_nonsep", lambda: found)
+    assert testing.examine("C002", None)["remark"] == told
 
 
 def test_run_all_as_json_has_a_row_a_claim(

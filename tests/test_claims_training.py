@@ -1,7 +1,6 @@
 """The verdicts of the claims about optimisation, backpropagation, training, regularisation and activations.
 
-The verdicts are pinned here and computed there. What is wrong in the notes comes out `fails as printed`. C149 times
-activations, so its verdict is not pinned.
+The verdicts are pinned here and computed there. What is wrong in the notes comes out `fails as printed`.
 """
 
 import math
@@ -10,7 +9,9 @@ import pytest
 import torch
 
 from deepclassics import claims
-from deepclassics.claims import Finding
+from deepclassics.claims import Finding, optimisation
+from deepclassics.layers.activations import NoisyReLU
+from deepclassics.optimizers import METHODS
 
 HOLDS, CAVEAT, FAILS = claims.VERDICTS
 
@@ -53,9 +54,9 @@ SLOW = {
     "C073": HOLDS,
     "C074": HOLDS,
     "C075": HOLDS,
-    "C077": HOLDS,
-    "C078": HOLDS,
-    "C081": HOLDS,
+    "C077": CAVEAT,  # the cheapest size is an end where updates cost nothing, or much
+    "C078": CAVEAT,  # not K-means' error on all points
+    "C081": CAVEAT,  # at rates up to 1 AdaDelta is far behind
     "C082": CAVEAT,  # E027: 1.27 · 10^30, and not of one-hot inputs
     "C083": HOLDS,
     "C084": CAVEAT,  # not each layer more
@@ -65,6 +66,7 @@ SLOW = {
     "C092": CAVEAT,  # where the class is kept
     "C093": HOLDS,
     "C148": HOLDS,
+    "C149": HOLDS,
     "C151": HOLDS,
     "C152": HOLDS,
     "C157": HOLDS,
@@ -73,7 +75,7 @@ SLOW = {
     "C163": HOLDS,
     "C164": FAILS,  # the small version
     "C193": FAILS,  # the small version
-    "C199": HOLDS,
+    "C199": CAVEAT,  # as C077
     "C200": HOLDS,
     "C201": CAVEAT,  # pass for pass, single examples are ahead
 }
@@ -88,7 +90,7 @@ def found(number: str) -> Finding:
 def test_verdict(number: str) -> None:
     finding = found(number)
     assert finding.verdict == FAST[number], finding.numbers
-    assert bool(finding.remark) == (finding.verdict != HOLDS)
+    assert finding.remark or finding.verdict == HOLDS  # beside HOLDS it is not told
 
 
 @pytest.mark.long
@@ -97,12 +99,12 @@ def test_verdict(number: str) -> None:
 def test_verdict_that_takes_longer(number: str) -> None:
     finding = found(number)
     assert finding.verdict == SLOW[number], finding.numbers
-    assert bool(finding.remark) == (finding.verdict != HOLDS)
+    assert finding.remark or finding.verdict == HOLDS  # beside HOLDS it is not told
 
 
 def test_every_claim_of_these_topics_is_pinned() -> None:
     topics = {"optimisation", "backprop", "training", "regularisation", "activations"}
-    assert {claim.id for claim in claims.names().values() if claim.topic in topics} == {*FAST, *SLOW, "C149"}
+    assert {claim.id for claim in claims.names().values() if claim.topic in topics} == {*FAST, *SLOW}
 
 
 def test_c061_and_perceptron_by_hand_n022() -> None:
@@ -151,7 +153,32 @@ def test_c154_powers_of_n012() -> None:
 
 
 @pytest.mark.long
-def test_c149_but_for_its_times() -> None:
-    numbers = found("C149").numbers
-    assert numbers["slope at 1,000"] == 1
-    assert numbers["training loss, ReLU, nats"] < numbers["training loss, ReLU, pre-trained, nats"] + 0.05
+def test_c077_and_c199_share_one_table_of_costs_over_all_overheads() -> None:
+    optimisation._updates_needed.cache_clear()
+    compromise, own = found("C077"), found("C199")
+    assert optimisation._updates_needed.cache_info().misses == 1
+    cheapest = {
+        each: compromise.numbers[f"cheapest batch where an update costs as much as {each:,} examples"]
+        for each in optimisation.OVERHEADS
+    }
+    assert {size for each, size in cheapest.items() if 1 <= each <= 100} == {256}
+    assert cheapest[0] == 1
+    assert {size for each, size in cheapest.items() if each >= 200} == {2000}
+    assert compromise.remark == own.remark
+    assert compromise.remark.startswith("Where an update costs as much as 1 to 100 examples")
+
+
+@pytest.mark.long
+def test_c081_no_best_rate_lies_at_the_edge_of_the_grid() -> None:
+    numbers = found("C081").numbers
+    best = {name: numbers[f"best rate, {name}"] for name in ("RMSProp", "Adam", "Adagrad", "AdaDelta")}
+    assert all(0.001 < rate < 3000 for rate in best.values())
+    assert best["AdaDelta"] > 1 > best["RMSProp"]
+
+
+def test_c162_and_c204_are_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an Adam that is descent, or a noisy ReLU without noise, they fail."""
+    monkeypatch.setitem(METHODS, "adam", METHODS["gd"])
+    assert found("C162").verdict == FAILS
+    monkeypatch.setattr(NoisyReLU, "forward", lambda self, z: z.relu())
+    assert found("C204").verdict == FAILS

@@ -183,6 +183,26 @@ def test_killed_and_resumed_equals_uninterrupted_and_so_does_the_same_seed(
     assert same(remains(tmp_path / "whole"), remains(tmp_path / "cut"))
 
 
+@pytest.mark.parametrize(
+    ("name", "knobs"),
+    [
+        pytest.param(name, knobs, id=f"{name} {' '.join(f'{key}={value}' for key, value in knobs.items())}")
+        for name, sets in recipes.OTHER_KNOBS.items()
+        for knobs in sets
+    ],
+)
+def test_so_does_a_run_with_other_knobs(name: str, knobs: dict[str, Any], tmp_path: Path) -> None:
+    """Law 3 for what the defaults do not do. In one process, which is cheap: the folder is all that is handed on."""
+    recipe = find(name)(**knobs)
+    recipes.train(recipe, tmp_path / "whole")
+    solved = Run.open(tmp_path / "whole").checkpoint()["step"]
+    moment = random.Random(f"{name} {knobs} {torch.__version__}").randrange(solved)
+    with pytest.raises(recipes.Killed):
+        recipes.train(recipe, tmp_path / "cut", kill_at=moment, raises=True)
+    recipes.train(recipe, tmp_path / "cut")
+    assert same(remains(tmp_path / "whole"), remains(tmp_path / "cut"))
+
+
 def draws_noise(recipe: Recipe) -> bool:
     """Whether updates depend on the random state: then ranks, which draw their own, cannot equal one process."""
     states = []
@@ -203,12 +223,24 @@ def test_two_ranks_equal_one(name: str, forks: Any, tmp_path: Path) -> None:
         pytest.skip(f"{name} draws noise")
     if getattr(recipe.load().train, "batch", 2) < 2:
         pytest.skip(f"{name} learns from one example at a time")
+    two_ranks_equal_one(recipe, knobs, forks, tmp_path)
+
+
+@pytest.mark.parametrize(("name", "knobs"), recipes.SHARED_KNOBS, ids=lambda value: str(value))
+def test_two_ranks_equal_one_with_other_knobs(name: str, knobs: dict[str, Any], forks: Any, tmp_path: Path) -> None:
+    """Law 6 for batches, methods and rules that the defaults leave out."""
+    two_ranks_equal_one(find(name)(**knobs), knobs, forks, tmp_path)
+
+
+def two_ranks_equal_one(recipe: Recipe, knobs: dict[str, Any], forks: Any, tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     together = str(tmp_path / "together")
-    assert forks(recipes.rank, [(name, knobs, together, number, 2, port) for number in range(2)]) == [0, 0]
-    alone = recipes.train(recipe, tmp_path / "alone").model.state_dict()
+    assert forks(recipes.rank, [(recipe.name(), knobs, together, number, 2, port) for number in range(2)]) == [0, 0]
+    recipes.train(recipe, tmp_path / "alone")
+    # Both as they were last: the learner of a run that has ended may hold the best weights before.
+    alone = Run.open(tmp_path / "alone").checkpoint()["parts"]["model"]
     for key, value in Run.open(together).checkpoint()["parts"]["model"].items():
         torch.testing.assert_close(value, alone[key], rtol=1e-3, atol=1e-5, msg=lambda text, key=key: f"{key}: {text}")
 

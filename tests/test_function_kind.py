@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from deepclassics.data import load
 from deepclassics.data.kinds import function
-from deepclassics.data.kinds.function import Function, from_path, from_words, strewn
+from deepclassics.data.kinds.function import Function, digest, from_path, from_words, strewn
 from deepclassics.errors import UserError
 
 
@@ -150,3 +150,32 @@ def test_strewn_points_fill_a_box_evenly(low: float, span: float, dimensions: in
 def test_a_function_keeps_its_points_when_it_moves() -> None:
     one = Function(("x",), points=(points((0,), (1,)), torch.tensor([2.0, 4.0], dtype=torch.float64)))
     assert one.to(torch.device("cpu"))(points((0.5,))).tolist() == [3]
+
+
+def test_too_many_variables_are_refused_before_they_cost_memory(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="must have at most 100 variables; got 101"):
+        from_words("+".join(f"x{k}" for k in range(101)))
+    file = tmp_path / "points.csv"
+    names = [f"x{k}" for k in range(101)]
+    file.write_text(",".join([*names, "y"]) + "\n" + "".join(",".join([f"{row}"] * 102) + "\n" for row in range(3)))
+    with pytest.raises(UserError, match=r"points\.csv must have at most 100 variables; got 101"):
+        from_path(file)
+
+
+def test_a_digest_is_of_places_values_and_shape_but_not_of_rounding() -> None:
+    x = torch.rand(50, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    assert digest(x) == digest(x.nextafter(torch.ones(())))
+    assert digest(x * 1e90) != digest(x * 2e90)
+    assert len({digest(x), digest(x.T), digest(x.view(100)), digest(x[:, 0], x[:, 1]), digest(x + 1e-5)}) == 5
+    assert digest(torch.tensor([0.0, 1.0])) == digest(torch.tensor([-0.0, 1.0]))
+    assert digest(torch.tensor([True, False])) != digest(torch.tensor([True, True]))
+
+
+def test_points_are_known_by_their_digest_and_formulas_by_their_text(tmp_path: Path) -> None:
+    file = tmp_path / "points.csv"
+    found = []
+    for text in ("x,y\n0,1\n1,2\n2,5\n", "x,y\n0,1\n1,3\n2,5\n", "x,y\n2,5\n0,1\n1,2\n"):
+        file.write_text(text)
+        found.append(load(str(file), ("function",), seed=0).spec["content"])
+    assert found[0] == found[2] != found[1]
+    assert "content" not in load("x**2", ("function",), seed=0).spec

@@ -2,10 +2,22 @@
 
 import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
 
 from deepclassics.data.streams import Chunks, Columns, InOrder
-from deepclassics.learn import Backprop, Box, Clock, TruncatedBackprop, apply, descend, look, optimizer, untraced
+from deepclassics.learn import (
+    Backprop,
+    Box,
+    Clock,
+    TruncatedBackprop,
+    apply,
+    descend,
+    look,
+    optimizer,
+    settle,
+    untraced,
+)
 
 THEIRS = {
     "sgd": "SGD",
@@ -84,6 +96,20 @@ def test_clips_by_norm() -> None:
     model.weight.grad = torch.tensor([[3.0, 4.0]])
     apply(torch.optim.SGD(model.parameters(), 1.0), clip_norm=1.0)
     torch.testing.assert_close(model.weight, before - torch.tensor([[0.6, 0.8]]), atol=1e-5, rtol=0)
+
+
+def test_who_has_no_gradient_is_left_out_where_ranks_are_averaged() -> None:
+    still, moved, last = (nn.Parameter(torch.zeros(size)) for size in (3, 2, 1))
+    moved.grad, last.grad = torch.tensor([3.0, 4.0]), torch.tensor([12.0])
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        settle([still, moved, last], clip_norm=1.0)
+        settle([still])
+    finally:
+        dist.destroy_process_group()
+    assert still.grad is None
+    torch.testing.assert_close(moved.grad, torch.tensor([3.0, 4.0]) / 13)
+    torch.testing.assert_close(last.grad, torch.tensor([12.0]) / 13)
 
 
 def test_a_look_counts_every_example_once_and_leaves_no_trace() -> None:

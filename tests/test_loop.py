@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from deepclassics import run as run_module
@@ -91,6 +92,22 @@ def test_patience_stops_and_the_best_weights_stand(tmp_path: Path) -> None:
     assert (how["steps"], how["ended"], how["selection"]) == (5, "patience", "best by valid/loss")
     assert learner.model.weight.item() == 2.0
     assert run.weights()["weight"].item() == 2.0
+
+
+def test_a_run_killed_before_its_first_update_looks_once(tmp_path: Path) -> None:
+    """Or the look would count twice towards patience."""
+    run = begun(tmp_path / "run")
+
+    def killed(batch: Any, clock: Clock) -> dict:
+        raise KeyboardInterrupt
+
+    learner = Scripted([1.0, 2.0, 2.0, 2.0])
+    learner.step = killed  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        fit(learner, numbers(), Plan(6, 1, "valid/loss", patience=2), run, HOST)
+    how = fit(Scripted([1.0, 2.0, 2.0, 2.0]), numbers(), Plan(6, 1, "valid/loss", patience=2), run, HOST)
+    assert (how["steps"], how["ended"]) == (2, "patience")
+    assert [row["step"] for row in run.metrics()] == [0, 1, 2]
 
 
 def test_a_learner_that_is_done_ends_the_run_with_its_last_weights(tmp_path: Path) -> None:
@@ -227,8 +244,10 @@ def test_damaged_foreign_and_newer_checkpoints_are_told_apart(tmp_path: Path) ->
 
 
 def test_other_knobs_and_other_systems_on_an_old_folder_are_refused(tmp_path: Path) -> None:
-    """Law 8."""
+    """Law 8. A folder in which nothing was learnt yet, since its first knobs could not be used, takes others."""
     begun(tmp_path / "run")
+    Run.begin(tmp_path / "run", find("mlp")(lr=0.5))
+    (tmp_path / "run" / "last.pt").touch()
     with pytest.raises(UserError, match=r"other knobs: lr 0\.001 \(now 0\.5\)"):
         Run.begin(tmp_path / "run", find("mlp")(lr=0.5))
     with pytest.raises(UserError, match="holds a run of 'mlp', not of 'lenet5'"):
@@ -276,7 +295,7 @@ def test_a_whole_run_ends_with_a_result_and_a_second_one_only_prints_it(tmp_path
 
 def test_a_bad_look_at_the_very_beginning_is_a_sentence_too(tmp_path: Path) -> None:
     learner = Scripted([float("nan")])
-    with pytest.raises(UserError, match=r"valid/loss became nan at update 0\. No parameter and no output"):
+    with pytest.raises(UserError, match=r"valid/loss became nan at update 0\. No weight and no output"):
         fit(learner, numbers(), Plan(3, 1), begun(tmp_path / "run"), HOST)
 
 
@@ -325,3 +344,67 @@ def test_a_number_column_that_is_constant_in_validation_still_runs(tmp_path: Pat
     table.write_text("x,y\n" + "".join(f"{i}.5,{i * i}.25\n" for i in range(12)))
     result = carry_out(find("mlp")(data=str(table), target="y", hidden=(4,), epochs=2), tmp_path / "run", HOST)
     assert "valid/r2" not in result["scores"]
+
+
+def disc(path: Path, round_: bool) -> None:
+    """A picture of a disc, or of a square that it fits into."""
+    x = torch.arange(40) - 19.5
+    inside = x.square()[:, None] + x.square() < 200 if round_ else (x.abs()[:, None] < 14) & (x.abs() < 14)
+    Image.fromarray((~inside).numpy()).save(path)
+
+
+CHANGED = {  # system, file, what it holds first and later: as many points, units and bounds
+    "region": ("regions", "own.json", "[[[0,0],[4,0],[4,4],[0,4]]]", "[[[0,0],[4,0],[4,4],[0,4],[2,2]]]"),
+    "lines": ("regions", "own.json", '{"lines": [[1,0,0],[0,1,0]]}', '{"lines": [[1,0,0],[0,1,1]]}'),
+    "network": (
+        "backprop", "own.json",
+        '{"inputs": {"x": 1}, "units": [{"name": "o", "inputs": {"x": 2}}], "target": 0.5}',
+        '{"inputs": {"x": 1}, "units": [{"name": "o", "inputs": {"x": 2}}], "target": 0.7}',
+    ),
+    "points": ("pulses", "own.csv", "x,y\n0,0\n1,1\n2,0\n", "x,y\n0,0\n1,5\n2,0\n"),
+    "table": ("boolean", "own.csv", "a,b,y\n0,0,0\n0,1,1\n1,0,1\n1,1,0\n", "a,b,y\n0,0,1\n0,1,1\n1,0,0\n1,1,0\n"),
+    "no unit": ("neuron", "own.csv", "a,b,y\n0,0,0\n0,1,0\n1,0,0\n1,1,1\n", "a,b,y\n0,0,0\n0,1,1\n1,0,1\n1,1,0\n"),
+    "picture": ("regions", "own.png", "square", "disc"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("system", "name", "first", "later"), CHANGED.values(), ids=CHANGED)
+def test_a_finished_run_is_not_told_for_a_file_that_was_changed(
+    system: str, name: str, first: str, later: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, path = tmp_path / name, tmp_path / "run"
+
+    def write(content: str) -> None:
+        disc(file, content == "disc") if file.suffix == ".png" else file.write_text(content)
+
+    write(first)
+    recipe = find(system)(data=str(file))
+    result = carry_out(recipe, path, HOST)
+    assert carry_out(recipe, path, HOST) == result
+    write(later)
+    with pytest.raises(UserError, match="was begun on other data: content has changed since"):
+        carry_out(recipe, path, HOST)
+    monkeypatch.setattr("deepclassics.loop.CHEAP", 0)  # a large one is read again if it was written since
+    before = (path / "spec.json").stat().st_mtime - 1
+    os.utime(file, (before + 2, before + 2))
+    with pytest.raises(UserError, match="content has changed"):
+        carry_out(recipe, path, HOST)
+    os.utime(file, (before, before))
+    assert carry_out(recipe, path, HOST) == result
+
+
+@pytest.mark.parametrize("spoilt", ["gone", "no JSON", "a folder", "no spec"])
+def test_a_finished_run_stands_where_its_data_cannot_be_read(spoilt: str, tmp_path: Path) -> None:
+    file, path = tmp_path / "own.json", tmp_path / "run"
+    file.write_text("[[0,0],[4,0],[4,4]]")
+    recipe = find("regions")(data=str(file))
+    result = carry_out(recipe, path, HOST)
+    if spoilt == "no JSON":
+        file.write_text("[")
+    elif spoilt == "no spec":
+        (path / "spec.json").unlink()
+    else:
+        file.unlink()
+        if spoilt == "a folder":
+            file.mkdir()
+    assert carry_out(recipe, path, HOST) == result

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from deepclassics.data import catalog, load
 from deepclassics.data.kinds import network
 from deepclassics.errors import UserError
+from deepclassics.run import difference
 
 EXAMPLE = {
     "inputs": {"x1": 0.35, "x2": 0.9},
@@ -119,6 +120,9 @@ WRONG = {
     "a unit that is none": (changed(units=[3]), "unit 1 must be an object"),
     "a name that is none": (unit(name=7), "a name must be a word"),
     "the same name": (unit(name="top"), "'top' comes twice"),
+    "a key twice": ('{"lr": 1, "lr": 2}', "every key of an object must come once; 'lr' comes twice"),
+    "an input called bias": (changed(inputs={"bias": 1, "x2": 1}), "bias must be no name of an input or a unit"),
+    "a unit called bias": (unit(name="bias"), "bias must be no name of an input or a unit"),
     "an unknown source": (unit(inputs={"tpo": 1}), "got 'tpo'. Did you mean 'top'?"),
     "no source": (unit(inputs={}), "'final' hears none"),
     "unknown activation": (unit(activation="sigmoit"), "Did you mean 'sigmoid'?"),
@@ -172,7 +176,7 @@ def test_what_is_no_network_is_refused(told: Any, sentence: str, tmp_path: Path)
         ({"weights": [[1, 2, 3]]}, "1 rows, one a unit, of 2 numbers"),
         ({"units": 3, "weights": [[1, 2]]}, "3 rows"),
         ({"units": ["a", "b"], "weights": [[1, 2], [3]]}, "got 2 rows of 1 and 2 numbers"),
-        ({"units": 10**9, "weights": [[1, 2]]}, "got 1 rows of 2 numbers"),
+        ({"units": 10**9, "weights": [[1, 2]]}, "units must be at most 300; got 1000000000"),
         ({"weights": [[1, 2]], "biases": [1, 2]}, "biases must be 1 numbers, one a unit; got 2"),
         ({"weights": [[1, "b"]]}, "a weight of 'y1' must be a number"),
         ({"weights": 3}, "weights must be a list with a row for every unit"),
@@ -251,3 +255,20 @@ def test_any_json_is_read_or_refused_with_a_sentence(tmp_path_factory: pytest.Te
         said = str(error)
     assert "net.json" in said
     assert said.endswith((".", "?"))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"target": {"final": 0.5001}},
+        {"inputs": {"x1": 0.35, "x2": 0.9001}},
+        {"lr": 1.0001},
+        {"units": [*EXAMPLE["units"][:2], {"name": "final", "inputs": {"top": 0.30001, "bottom": 0.9}}]},
+        {"units": [{**EXAMPLE["units"][0], "bias": 0.0}, *EXAMPLE["units"][1:]]},
+    ],
+)
+def test_every_number_of_a_network_is_known_by_its_spec(other: dict[str, Any], tmp_path: Path) -> None:
+    """As `Run.refuse_other_data` compares them, which lets numbers differ by rounding."""
+    mine = spec_of(from_json(EXAMPLE, tmp_path))
+    assert not difference(mine, spec_of(from_json(json.dumps(EXAMPLE, indent=3), tmp_path)), "")
+    assert difference(mine, spec_of(from_json(EXAMPLE | other, tmp_path)), "")

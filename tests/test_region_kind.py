@@ -111,12 +111,32 @@ def test_one_polygon_a_list_and_an_object_mean_the_same(tmp_path: Path) -> None:
         ({"lines": [[0, 0, 1]]}, "a or b must not be 0"),
         ({"lines": [[0, 1]]}, "must be three finite numbers"),
         ({"lines": []}, "lines must be a list"),
+        ({"lines": [[1, 0, k] for k in range(501)]}, "must hold at most 500 lines; it holds 501"),
+        ([[[k, k * k] for k in range(1000)]] * 11, "at most 10,000 corners in all; it holds 11,000"),
     ],
 )
 def test_a_bad_file_is_one_sentence(content: object, says: str, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps(content))
     with pytest.raises(UserError, match=says):
         from_path(tmp_path / "a.json")
+
+
+def test_a_key_that_comes_twice_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"polygons": [], "polygons": [[[0, 0], [1, 0], [0, 1]]]}')
+    with pytest.raises(UserError, match="every key of an object must come once; 'polygons' comes twice"):
+        from_path(tmp_path / "a.json")
+
+
+def test_files_that_cannot_be_read_or_are_huge_are_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"none\.json must be a file that can be read; no such file"):
+        from_path(tmp_path / "none.json")
+    (tmp_path / "folder.json").mkdir()
+    with pytest.raises(UserError, match="must be a file that can be read; is a directory"):
+        from_path(tmp_path / "folder.json")
+    with (tmp_path / "huge.json").open("wb") as file:
+        file.truncate(region.BYTES + 1)
+    with pytest.raises(UserError, match="at most 10,000,000 bytes; it has 10,000,001"):
+        from_path(tmp_path / "huge.json")
 
 
 @pytest.mark.parametrize("text", ["{", "", "[" * 100_000, "\0"])
@@ -209,3 +229,27 @@ def test_named_regions_hold_what_they_say(name: str) -> None:
 def test_other_data_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="takes a region of the plane; xor is a table"):
         load("xor", ("region",), seed=0)
+
+
+def test_many_lines_are_counted_a_few_at_a_time() -> None:
+    turns = torch.arange(200, dtype=torch.float64)
+    lines = torch.stack([turns.cos(), turns.sin(), 0.01 * turns], 1)
+    points = strewn(300, [(-3, 3), (-3, 3)])
+    above = [sum(a * x + b * y >= c for a, b, c in lines.tolist()) for x, y in points.tolist()]
+    assert Region(lines=lines).contains(points).tolist() == [count % 2 == 1 for count in above]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ([SQUARE], [[*SQUARE, [1, 1]]]),
+        ([SQUARE], [[[0, 0], [2, 0], [2, 2], [0, 2.0001], [0, 2]]]),
+        ({"lines": [[1, 0, 1], [0, 1, 1]]}, {"lines": [[1, 0, 1], [0, 1, 1.0001]]}),
+    ],
+)
+def test_another_region_of_equal_bounds_has_another_digest(one: object, other: object, tmp_path: Path) -> None:
+    found = []
+    for content in (one, other, one):
+        (tmp_path / "a.json").write_text(json.dumps(content))
+        found.append(load(str(tmp_path / "a.json"), ("region",), seed=0).spec["content"])
+    assert found[0] == found[2] != found[1]

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepclassics.data.streams import Chunks, Columns, InOrder, Passage, Shuffled
+from deepclassics.data.streams import Chunks, Columns, InOrder, Passage, Shuffled, Splits, Whole, inputs
 from deepclassics.errors import UserError
 
 CPU = torch.device("cpu")
@@ -83,3 +83,22 @@ def test_hello_is_one_stream_of_four() -> None:
 def test_text_shorter_than_a_chunk_is_refused() -> None:
     with pytest.raises(UserError, match="longer than a chunk of 25 characters; got 5"):
         Chunks(torch.arange(5), 64, 25, 0)
+
+
+def test_splits_become_streams() -> None:
+    spec = {"data": "numbers"}
+    splits = Splits(spec, numbered(8), None, numbered(3))
+    shuffled = splits.shuffled(2, 7)
+    assert shuffled.train == Shuffled(splits.train, 2, 7)
+    assert shuffled.valid is None
+    assert shuffled.test == InOrder(splits.test)
+    whole = splits.streams(Whole(splits.train))
+    assert whole.train == Whole(splits.train)
+    assert (whole.spec, whole.valid, whole.test) == (spec, None, shuffled.test)
+    assert Splits(spec, numbered(8), numbered(0)).streams(whole.train).valid is None  # of nothing there is no score
+
+
+def test_what_is_known_of_examples_is_features_or_pictures() -> None:
+    table, pictures = torch.ones(3, 2), torch.ones(3, 1, 4, 4)
+    assert inputs({"features": table, "label": torch.zeros(3)}) is table
+    assert inputs({"label": torch.zeros(3), "image": pictures}) is pictures

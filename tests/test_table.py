@@ -175,7 +175,7 @@ def test_quoted_text_with_delimiters_and_lines_in_it(tmp_path: Path) -> None:
         ("colour,answer\nred,yes\nblue,no\n", ["colour", "answer"]),
         ("red,yes\nblue,no\nred,no\n", ["1", "2"]),
         ("label,0,1\n5,0.25,1.5\n7,1.5,2.5\n", ["label", "0", "1"]),
-        (",a,a\n0,1.5,2\n1,2.5,3\n", ["column 1", "a", "a.1"]),
+        (",a,b\n0,1.5,2\n1,2.5,3\n", ["column 1", "a", "b"]),
         ("x,y\n?,1\n?,2\n", ["x", "y"]),
         ("?,1\n2,3\n", ["1", "2"]),
         ("1e3,-.5\n2,3\n", ["1", "2"]),
@@ -691,3 +691,56 @@ def test_adult_is_encoded_in_a_second_or_so(mirror: Path) -> None:
     assert {column["name"] for column in splits.spec["columns"] if column["missing"]} == {"2", "7", "14"}
     assert {column["name"] for column in splits.spec["columns"] if column.get("log")} == {"3", "11", "12"}
     assert seconds < 2, f"takes half a second of an idle core; took {seconds:.1f}"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "twice"),
+    [
+        ("a.csv", "a,b,a\n0,1,2\n1,2,3\n", "a.csv: every column must have a name of its own; 'a' comes 2 times"),
+        ("a.tsv", "a\ta\ta \n0\t1\t2\n1\t2\t3\n", "'a' comes 3 times"),
+        ("a.csv", "column 2,,y\n0,1,2\n1,2,3\n", "'column 2' comes 2 times"),
+        ("a.jsonl", '{"a": 1, "a": 2}\n', "a.jsonl, line 1: every key must come once; 'a' comes twice"),
+        ("a.jsonl", '{"a": 1, "a ": 2}\n', "'a' comes 2 times"),
+    ],
+)
+def test_a_name_that_comes_twice_is_refused(name: str, content: str, twice: str, tmp_path: Path) -> None:
+    assert twice in refusal(lambda: table.rows(write(tmp_path / name, content)))
+
+
+def test_a_typed_row_gives_every_value_once() -> None:
+    spec = encoded({"a": np.linspace(0, 1, 20), "b": np.linspace(1, 0, 20) ** 2, "y": ["u", "v"] * 10}).spec
+    assert "'a' comes 2 times" in refusal(lambda: table.read(["a=1,b=2,a=3"], spec))
+
+
+SOME = np.random.default_rng(0).random(100)
+
+
+@pytest.mark.parametrize("size", [1e-320, 1e-300, 1e-150, 1.0, 1e90])
+@pytest.mark.parametrize("heavy", [False, True])
+def test_numbers_of_any_size_are_standardised_without_a_warning(size: float, heavy: bool) -> None:
+    values = SOME * size
+    if heavy:
+        values[7] = 1e99
+    found = encoded({"x": values, "z": SOME, "y": ["u", "v"] * 50})
+    assert bool(found.train["features"].isfinite().all())
+    if not heavy and size >= 1e-150:
+        expected = (SOME - SOME.mean()) / SOME.std()
+        np.testing.assert_allclose(found.train["features"][:, 0].numpy(), expected, rtol=1e-4, atol=1e-5)
+    assert bool(table.read(["1e99,0.5"], found.spec)[1]["features"].isfinite().all())
+
+
+@pytest.mark.parametrize(
+    ("column", "target", "says"),
+    [
+        (SOME * 1e300, ["u", "v"] * 50, "row 1: 'x' must be a number of at most 1e+100 in size; got 6.36962e+299"),
+        ([0.5, -1e300, *SOME[2:]], ["u", "v"] * 50, "row 2: 'x' must be a number of at most 1e+100 in size"),
+        (SOME, [0.5, 1.5, 1e16, *SOME[3:]], "row 3: 'y' must be a number of at most 1e+15 in size; got 1e+16"),
+    ],
+)
+def test_numbers_whose_squares_overflow_are_refused(column: Any, target: Any, says: str) -> None:
+    assert says in refusal(lambda: encoded({"x": column, "y": target}))
+
+
+def test_so_are_those_of_a_question() -> None:
+    spec = encoded({"x": SOME, "y": ["u", "v"] * 50}).spec
+    assert "at most 1e+100 in size; got 1e+300" in refusal(lambda: table.read(["x=1e300"], spec))

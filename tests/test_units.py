@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from deepclassics.data.streams import Columns, InOrder
 from deepclassics.layers import units
-from deepclassics.layers.units import KINDS, Draft, Units
+from deepclassics.layers.units import KINDS, Built, Draft, Units, error
+from deepclassics.learn import Clock, look
 
 
 def drafted(seed: int) -> Draft:
@@ -111,3 +113,29 @@ def test_a_network_that_moves_still_answers() -> None:
 def test_a_unit_hears_no_later_unit() -> None:
     with pytest.raises(AssertionError, match="earlier units"):
         Draft(2).add({2: 1.0}, 0)
+
+
+def test_a_network_is_built_in_one_update_and_judged() -> None:
+    """An AND of two inputs, wrong in one of the four examples; its counts stand beside its error."""
+    rows = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    columns = Columns(features=rows, label=torch.tensor([1, 0, 0, 1]))
+    draft = Draft(2)
+    draft.finish(draft.add({0: 1.0, 1: 1.0}, 2))
+    learner = Built(Units(2), lambda batch: (draft, f"of {len(batch['label'])} rows"), error)
+    assert look(learner, InOrder(columns))["error"] == 0.5
+    scores = learner.step(columns.take(slice(None)), Clock(0, 1, 1))
+    assert learner.done
+    assert scores == {"units": 1, "layers": 1, "connections": 2, "parameters": 3}
+    assert look(learner, InOrder(columns, 3)) == {"error": 0.25, **scores}
+    other = Built(Units(2), lambda batch: (None, ""), error)
+    other.parts()["model"].load_state_dict(learner.parts()["model"].state_dict())
+    other.parts()["told"].load_state_dict(learner.parts()["told"].state_dict())
+    assert other.told.value == "of 4 rows"
+    assert torch.equal(other.model(rows), learner.model(rows))
+
+
+def test_where_no_network_can_be_built_none_is() -> None:
+    learner = Built(Units(2), lambda batch: (None, "There is none."), error)
+    assert learner.step({}, Clock(0, 1, 1))["units"] == 0
+    assert learner.done
+    assert learner.told.value == "There is none."

@@ -216,6 +216,8 @@ ROWS = [transition(), transition(state="b", next="a"), transition(state="b", act
     ("content", "says"),
     [
         ('{"transitions": [}', "line 1: must be JSON"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"limit": 5, "limit": 6}', "every key of an object must come once; 'limit' comes twice"),
         ([], "must hold an object with these keys: states, actions"),
         ({"transition": ROWS}, "got 'transition'. Did you mean 'transitions'?"),
         ({"transitions": []}, "must have transitions; it has none"),

@@ -328,7 +328,7 @@ def claims(words: list[str]) -> int:
         print(", ".join(f"{count} {verdict}" for verdict, count in testing.tally(tested).items()) + f"; {page}")
     else:
         print("\n\n".join(map(testing.text, tested)) + (f"\n\n{page}" if page else ""))
-    return 0
+    return int(any(row["verdict"] == testing.UNTESTED for row in tested))
 
 
 VERBS: dict[str, Callable[[list[str]], int]] = {

@@ -1,4 +1,4 @@
-"""The one exception that is the user's to mend, and the hint that goes with a name that does not exist."""
+"""The one exception that is the user's to mend, and what its sentences are made with."""
 
 import difflib
 from collections.abc import Iterable
@@ -16,3 +16,8 @@ def meant(word: str, known: Iterable[str]) -> str:
     """ " Did you mean 'lenet5'?", or nothing where no known word is near."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" Did you mean '{near[0]}'?" if near else ""
+
+
+def short(text: str) -> str:
+    """What the user gave, as it is quoted: cut off where it is long."""
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -120,18 +120,18 @@ def look(learner: Learner, stream: Stream) -> Scores:
 
 
 def settle(parameters: Sequence[nn.Parameter], clip_norm: float | None = None, clip_value: float | None = None) -> None:
-    """The gradients now in `.grad` as they shall be descended, on every rank the same.
+    """The gradients now in `.grad` as they shall be descended, on every rank the same. Who has none is left out.
 
     With several ranks they are averaged over them first; then each is clipped to +-`clip_value`, or all together to a
     Euclidean norm of `clip_norm`.
     """
-    if dist.is_available() and dist.is_initialized():
-        flat = torch.cat([p.grad.reshape(-1) for p in parameters if p.grad is not None])
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if gradients and dist.is_available() and dist.is_initialized():
+        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
         dist.all_reduce(flat)
         flat /= dist.get_world_size()
-        for parameter, piece in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
-            assert parameter.grad is not None
-            parameter.grad.copy_(piece.view_as(parameter))
+        for gradient, piece in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(piece.view_as(gradient))
     if clip_value is not None:
         nn.utils.clip_grad_value_(parameters, clip_value)
     if clip_norm is not None:
@@ -140,9 +140,7 @@ def settle(parameters: Sequence[nn.Parameter], clip_norm: float | None = None, c
 
 def apply(optimizer: Optimizer, clip_norm: float | None = None, clip_value: float | None = None) -> None:
     """One update from the gradients now in `.grad`, however they were obtained, once they are settled."""
-    settle(
-        [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None], clip_norm, clip_value
-    )
+    settle([p for group in optimizer.param_groups for p in group["params"]], clip_norm, clip_value)
     optimizer.step()
 
 

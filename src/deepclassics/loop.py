@@ -5,6 +5,7 @@ watches and stops.
 """
 
 import math
+import os
 import signal
 import threading
 import time
@@ -18,6 +19,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from deepclassics.data import load
 from deepclassics.data.streams import Batch, Data, Stream
 from deepclassics.errors import UserError
 from deepclassics.host import Host
@@ -27,6 +29,7 @@ from deepclassics.published import beside
 from deepclassics.recipe import Recipe
 from deepclassics.run import Run
 
+CHEAP = 1_000_000  # bytes: a larger file is read again only if it was written since the run began
 SAVE_SECONDS = 30.0  # between checkpoints: what a crash can cost
 
 
@@ -87,7 +90,8 @@ def fit(
     # What the loop itself must remember is a part of the checkpoint like any other.
     memory = Box({"window": [], "best": math.inf, "stale": 0, "seconds": 0.0, "done": False})
     keeper = _Keeper(learner, memory, run, host)
-    step = keeper.resume()
+    saved = keeper.resume()
+    step = saved or 0
     passed = time.perf_counter() - memory.value["seconds"]
     window: list[Scores] = memory.value["window"]
     pass_length = len(data.train)
@@ -142,7 +146,7 @@ def fit(
     batch: Batch = {}
     try:
         with _signals() as stopping:
-            if step == 0:
+            if saved is None:
                 row: dict[str, Any] = {}
                 watch(row)
                 record(row)
@@ -201,6 +205,7 @@ def carry_out(recipe: Recipe, path: Path, host: Host, telling: Telling | None = 
     telling = telling or Telling(quiet=True)
     run = Run.begin(path, recipe) if host.leads else Run(path)
     if (result := run.result()) is not None:
+        _refuse_changed(run, recipe)
         return result
     if not host.threads and (path / "host.json").exists():
         # Sums over other numbers of threads round otherwise; a run that goes on must equal one that never stopped.
@@ -243,6 +248,24 @@ def carry_out(recipe: Recipe, path: Path, host: Host, telling: Telling | None = 
         run.release()
         if dist.is_available() and dist.is_initialized():
             dist.destroy_process_group()
+
+
+def _refuse_changed(run: Run, recipe: Recipe) -> None:
+    """A finished run is not another file's: looked at where the spec tells the content, and reading them is cheap.
+
+    Where they cannot be read any more, the run stands as it is.
+    """
+    try:
+        spec, begun = run.spec(), (run.path / "spec.json").stat()
+        if "content" not in spec or not os.path.isfile(spec["data"]):
+            return
+        file = os.stat(spec["data"])
+        if file.st_size > CHEAP and file.st_mtime < begun.st_mtime:
+            return
+        found = load(spec["data"], recipe.takes, seed=recipe.seed).spec
+    except (UserError, OSError):
+        return
+    run.refuse_other_data({**spec, "content": found.get("content")})
 
 
 def _opening(recipe: Recipe, data: Data, model: nn.Module, path: Path) -> str:
@@ -332,11 +355,13 @@ class _Keeper:
             self.run.save({"step": step, "parts": shared, "loop": self.memory.state_dict(), "ranks": ranks})
         self.saved = time.perf_counter()
 
-    def resume(self) -> int:
-        """Puts everything back as it was when last saved, and returns how many updates were done by then."""
+    def resume(self) -> int | None:
+        """Puts everything back as it was when last saved; how many updates were done by then, None if never saved."""
         checkpoint = self.run.checkpoint(self.device)
         if checkpoint is None:
-            return 0
+            if self.host.leads and self.run.metrics():
+                self.run.rewind(-1)  # a run that ended before its first save is as if it had never been
+            return None
         if len(checkpoint["ranks"]) != self.host.ranks:
             raise UserError(
                 f"{self.run.path} was run on {len(checkpoint['ranks'])} ranks and must go on with as many; "
@@ -381,7 +406,7 @@ def _autopsy(fault: NotFinite, keeper: _Keeper, stream: Stream, plan: Plan, host
 
     Runs are exactly repeatable, so nothing need be recorded while all is well.
     """
-    step = keeper.resume()
+    step = keeper.resume() or 0
     good, first = step, ""
     batch: Batch = {}
     while step < fault.step and not first:
@@ -395,14 +420,25 @@ def _autopsy(fault: NotFinite, keeper: _Keeper, stream: Stream, plan: Plan, host
         step += 1
         first = found[0] if found else _bad_parameter(keeper.learner)
     keeper.resume()
-    where = f"The first to go was {first}, at update {step}." if first else "No parameter and no output of a layer was."
+    where = (
+        f"The first to go was {first}, at update {step}."
+        if first
+        else "No weight and no output of a layer was: it is the loss alone."
+    )
     tensors = {name: value for name, value in batch.items() if isinstance(value, Tensor)}
     kept = f" Its batch is in {keeper.run.keep_batch(tensors)}." if host.leads and tensors else ""
     return (
         f"{fault.name} became {fault.value} at update {fault.step}. {where}{kept} "
-        f"The checkpoint of update {good} is kept. Begin again with a smaller --lr or with --clip-norm, "
-        f"or look into the batch."
+        f"The checkpoint of update {good} is kept. Begin again in another --out with {_gentler(keeper.run)}, or look "
+        f"into the batch."
     )
+
+
+def _gentler(run: Run) -> str:
+    """What of the knobs that a recipe has makes smaller steps."""
+    knobs = run.facts()["knobs"]
+    ways = [way for knob, way in (("lr", "a smaller --lr"), ("clip_norm", "--clip-norm")) if knob in knobs]
+    return " or with ".join(ways) or "other knobs"
 
 
 def _listen(learner: Learner, found: list[str]) -> list[Any]:

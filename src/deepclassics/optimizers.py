@@ -226,7 +226,9 @@ def damped(matrix: Tensor, vector: Tensor, damping: float) -> Tensor:  # (D, D),
     """The step of Levenberg and Marquardt for J'J, J'r and a damping."""
     loaded = matrix + damping * torch.eye(len(vector), dtype=matrix.dtype, device=matrix.device)
     # Not `solve`, which raises where the damping drowns in a singular J'J: the shortest of the solutions will do.
-    return -torch.linalg.lstsq(loaded, vector[:, None]).solution[:, 0]
+    # Nor the processor's usual driver, gelsy, which gives other last digits another time; elsewhere there is but one.
+    driver = "gelsd" if loaded.device.type == "cpu" else None
+    return -torch.linalg.lstsq(loaded, vector[:, None], driver=driver).solution[:, 0]
 
 
 METHODS: dict[str, Method] = {

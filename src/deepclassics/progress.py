@@ -53,9 +53,8 @@ class Telling:
         left = spent / updates * (self._total - step)
         if not self._estimated and spent >= ESTIMATE_SECONDS:
             self._estimated = True
-            self.say(
-                f"About {duration(spent + left)} for {self._total - self._first:,} updates, unless it is done earlier."
-            )
+            whole = many(self._total - self._first, "update")
+            self.say(f"About {duration(spent + left)} for {whole}, unless it is done earlier.")
         rate = updates * self._items / spent
         text = "  ".join(f"{name} {figure(value)}" for name, value in self._scores.items())
         line = f"{text}  {rate:,.0f} {self._unit}/s  {duration(left)} left"
@@ -82,6 +81,11 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def many(count: int, one: str, more: str = "") -> str:
+    """ "1 error", "2,000 errors"."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
 
 
 def figure(value: float) -> str:

@@ -81,6 +81,7 @@ class Recipe(Knobs):
     ]  # kinds of data it learns from and is asked with: "image", "table", "text", "world"
     gives: ClassVar[tuple[str, ...]]  # kinds of answer, the one whose column is there: "label", "number", "image" ...
     asked: ClassVar[str] = ""  # what predict is given, where that is not the kind of the data
+    answers_target: ClassVar[bool] = True  # whether labels or numbers it gives are the target's; clusters are not
     published: ClassVar[tuple[Published, ...]] = ()
     options: ClassVar[type[Knobs]] = Knobs  # what `predict` can be told besides its input
 

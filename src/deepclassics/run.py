@@ -260,6 +260,10 @@ class Run:
 
     # --- inside
 
+    def _holds_learning(self) -> bool:
+        """Whether anything would be lost: a run that failed at once, say for its knobs, leaves its folder free."""
+        return any((self.path / name).exists() for name in ("last.pt", "best.safetensors", "result.json"))
+
     def _refuse_other(self, recipe: Recipe) -> None:
         """Law 8: other knobs on an old folder are refused with the sentence that says what to do."""
         facts = self.facts()
@@ -267,6 +271,8 @@ class Run:
             raise UserError(
                 f"{self.path} holds a run of '{facts['system']}', not of '{recipe.name()}'. Choose another --out."
             )
+        if not self._holds_learning():
+            return
         old, new = facts["knobs"], recipe.model_dump(mode="json")
         other = [
             f"{name} {shown(old.get(name))} (now {shown(new[name])})" for name in new if old.get(name) != new[name]
@@ -279,7 +285,7 @@ class Run:
 
     def refuse_other_data(self, spec: dict[str, Any]) -> None:
         """A run goes on only with the data that it began with."""
-        if not (self.path / "spec.json").exists():
+        if not (self.path / "spec.json").exists() or not self._holds_learning():
             return
         if changed := difference(self.spec(), json.loads(json.dumps(spec)), ""):
             raise UserError(

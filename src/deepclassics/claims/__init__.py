@@ -30,7 +30,7 @@ class Finding:
 
     `holds` is whether the test bore the claim out as it is printed; `limited` whether it also found a case, inside
     what the claim speaks of, that must be excepted. Both are computed by the test. `remark` says in a sentence what
-    the exception is, or what is right instead.
+    the exception is, or what is right instead; where the verdict is "holds" it is not told.
     """
 
     holds: bool

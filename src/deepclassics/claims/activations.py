@@ -120,10 +120,10 @@ def c149_relu_fast() -> Finding:
 
     Notes: F3 L955-961.
 
-    Its slope at 10, 100 and 1,000; time per number against sigmoid and tanh on one core; and nets of five layers of 30
-    on 1,000 digits after 30 passes of Adam, three seeds: from random weights, and from weights of which each layer
-    first learnt for ten passes to rebuild its inputs. Without that the training loss must come as low, within 0.05
-    nats, which sigmoids are told for too.
+    Its slope at 10, 100 and 1,000; and nets of five layers of 30 on 1,000 digits after 30 passes of Adam, three seeds:
+    from random weights, and from weights of which each layer first learnt for ten passes to rebuild its inputs. Without
+    that the training loss must come as low, within 0.05 nats, which sigmoids are told for too. Times per number on one
+    core are told, against sigmoid and tanh; the verdict does not rest on them, as they are of a machine and its load.
     """
     slopes = _slopes(torch.relu, torch.tensor([10.0, 100.0, 1000.0]))
     cost = {
@@ -144,9 +144,7 @@ def c149_relu_fast() -> Finding:
             losses.append(loss_of(net, part, labels))
     ends = {name: median(losses) for name, losses in found.items()}
     return Finding(
-        holds=bool((slopes == 1).all())
-        and cost["ReLU"] < min(cost["sigmoid"], cost["tanh"])
-        and ends["ReLU"] < ends["ReLU, pre-trained"] + 0.05,
+        holds=bool((slopes == 1).all()) and ends["ReLU"] < ends["ReLU, pre-trained"] + 0.05,
         numbers={
             "slope at 1,000": float(slopes[-1]),
             **{f"time per number, {name}, ns": each for name, each in cost.items()},
@@ -187,7 +185,7 @@ def c150_relu_softplus() -> Finding:
             **{f"largest distance, β = {beta}": each for beta, each in largest.items()},
             "|x| beyond which it is below 0.01, β = 1": float(x[apart[1] >= 0.01].abs().max()),
         },
-        remark="With β large, or away from 0: as printed it is 0.69 off at 0.",
+        remark=f"With β large, or away from 0: as printed it is {largest[1]:.2g} off at 0.",
     )
 
 
@@ -399,23 +397,31 @@ def c204_noisy() -> Finding:
 
     Notes: F3 L947.
 
-    100,000 draws for each of 41 sums: all at least 0, and the less noise, the nearer to ReLU, in proportion: the mean
-    distance with noise of 1, 0.1, 0.01 and 0 of the deviation. In evaluation the layer must be ReLU itself. The notes
-    print δ(x) for the sigmoid σ(x), the variance of Nair and Hinton (2010) (E054).
+    The package's layer, 100,000 draws for each of 41 sums. Where a normal number of mean x and variance σ(x) is cut off
+    at 0, the mean is x Φ(x/s) + s φ(x/s), and it is 0 with the probability Φ(-x/s), s the root of σ(x), φ the normal
+    density and Φ its integral: means and shares of the draws must agree with these within five standard errors, which
+    are at most s and 1/2 over the root of 100,000. In evaluation the layer must be ReLU. The notes print δ(x) for the
+    sigmoid σ(x), the variance of Nair and Hinton (2010) (E054).
     """
-    z = torch.linspace(-4, 4, 41)[:, None]
-    noise = torch.randn(41, 100_000) * z.sigmoid().sqrt()
-    away = {
-        share: float(((z + share * noise).relu() - z.relu()).abs().mean(1).max()) for share in (1.0, 0.1, 0.01, 0.0)
-    }
+    z, root = torch.linspace(-4, 4, 41), 100_000**0.5
     layer = NoisyReLU()
-    drawn = layer(z.expand(-1, 1000))
+    drawn = layer(z[:, None].expand(-1, 100_000)).double()
+    deviation = z.double().sigmoid().sqrt()
+    ratio = z.double() / deviation
+    normal = torch.distributions.Normal(0.0, 1.0)
+    mean = z * normal.cdf(ratio) + deviation * normal.log_prob(ratio).exp()
+    silent = normal.cdf(-ratio)
+    off = float((root * (drawn.mean(1) - mean) / deviation).abs().max())
+    silent_off = float((2 * root * ((drawn == 0).double().mean(1) - silent)).abs().max())
     same = torch.equal(layer.eval()(z), z.relu())
     return Finding(
-        holds=same and bool((drawn >= 0).all()) and away[0.0] == 0 and abs(away[0.1] / away[0.01] - 10) < 1,
+        holds=same and bool((drawn >= 0).all()) and max(off, silent_off) < 5,
         numbers={
-            **{f"largest mean distance from ReLU, {share:g} of the noise": each for share, each in away.items()},
-            "mean answer at 0": float((z[20] + noise[20]).relu().mean()),
-            "least answer": float(drawn.min()),
+            "mean answer at 0": float(drawn[20].mean()),
+            "mean answer at 0 by the formula": float(mean[20]),
+            "largest difference of means from the formula, standard errors": off,
+            "largest difference of shares of 0 from the formula, standard errors": silent_off,
+            "largest mean distance from ReLU": float((drawn.mean(1) - z.relu()).abs().max()),
+            "sums for which it is not ReLU in evaluation": float((layer(z) != z.relu()).sum()),
         },
     )

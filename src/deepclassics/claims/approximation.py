@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from deepclassics.claims import Finding
+from deepclassics.claims.threshold import built
 from deepclassics.data.kinds.function import from_words
-from deepclassics.layers.units import Draft, Units
-from deepclassics.systems.foundations.pulses import of_pulses, of_six_relu, square_pulse
+from deepclassics.systems.foundations.pulses import of_pulses, of_relu, of_six_relu, square_pulse
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,13 +29,10 @@ def _order(errors: dict[int, float]) -> float:
     return math.log(worse / better) / math.log(many / few)
 
 
-def _interpolated(function: Function, low: float, high: float, units: int) -> Function:
-    """One hidden layer of ReLUs, one at each knot, that equals the function there: straight lines between knots."""
-    knots = torch.linspace(low, high, units + 1, dtype=torch.float64)
-    values = function(knots)
-    slopes = (values[1:] - values[:-1]) / (knots[1:] - knots[:-1])
-    weights = torch.cat([slopes[:1], slopes[1:] - slopes[:-1]])
-    return lambda x: values[0] + torch.relu(x[:, None] - knots[:-1]) @ weights
+def _interpolated(text: str, low: float, high: float, units: int) -> Function:
+    """The package's hidden layer of ReLUs, one at each knot, that equals a formula there: straight lines between."""
+    net = built(of_relu(replace(from_words(text), bounds=((low, high),)), units))
+    return lambda x: net(x[:, None])[:, 0]
 
 
 def _stairs(function: Function, units: int, act: Function) -> Function:
@@ -43,12 +40,6 @@ def _stairs(function: Function, units: int, act: Function) -> Function:
     knots = torch.linspace(0, 1, units + 1, dtype=torch.float64)
     values, middles = function(knots), (knots[1:] + knots[:-1]) / 2
     return lambda x: values[0] + act(4 * units * (x[:, None] - middles)) @ (values[1:] - values[:-1])
-
-
-def _net(draft: Draft) -> Units:
-    net = Units(draft.inputs)
-    net.take(draft)
-    return net
 
 
 def _wave(x: Tensor) -> Tensor:
@@ -83,7 +74,7 @@ def c005_2lp_univ() -> Finding:
     hidden = torch.sigmoid(plane @ slopes + places)
     plane_errors = {}
     for units in (10, 40, 160):
-        weight = torch.linalg.lstsq(hidden[:2000, :units], height[:2000, None]).solution
+        weight = torch.linalg.lstsq(hidden[:2000, :units], height[:2000, None], driver="gelsd").solution
         plane_errors[units] = float((hidden[2000:, :units] @ weight - height[2000:, None]).square().mean().sqrt())
     numbers |= {
         f"root mean squared error, bump over the plane, {units} sigmoids": error
@@ -109,7 +100,7 @@ def c007_head() -> Finding:
     inputs = torch.stack([x, torch.ones_like(x)], 1)
 
     def least(target: Tensor) -> Tensor:
-        return inputs @ torch.linalg.lstsq(inputs, target[:, None]).solution[:, 0]
+        return inputs @ torch.linalg.lstsq(inputs, target[:, None], driver="gelsd").solution[:, 0]
 
     noise = 0.1 * torch.randn(200, dtype=torch.float64)
     line = float((least(x + noise) - x - noise).square().mean())
@@ -145,13 +136,13 @@ def c040_pulse3() -> Finding:
     lines and an AND: the error falls with the width too, while their number grows with its square.
     """
     x = torch.linspace(-1, 2, 3001, dtype=torch.float64)
-    net = _net(square_pulse(0.2, 0.7, 1.5))
+    net = built(square_pulse(0.2, 0.7, 1.5))
     exact = bool((net(x[:, None])[:, 0] == 1.5 * ((x >= 0.2) & (x < 0.7))).all())
 
     def worst(text: str, pulses: int, points: Tensor) -> float:  # (B, D)
         wanted = from_words(text)
         wanted = replace(wanted, bounds=((0.0, 1.0),) * len(wanted.names))
-        given = _net(of_pulses(wanted, [pulses] * len(wanted.names)))(points)[:, 0]
+        given = built(of_pulses(wanted, [pulses] * len(wanted.names)))(points)[:, 0]
         return float((given - wanted(points)).abs().max())
 
     unit = (torch.arange(4000, dtype=torch.float64)[:, None] + 0.5) / 4000
@@ -167,7 +158,7 @@ def c040_pulse3() -> Finding:
         for place, pulses in enumerate((8, 32)):
             axes = figure.add_subplot(1, 2, place + 1)
             axes.plot(unit[:, 0], wave(unit), color=FAINT, label="the function")
-            axes.plot(unit[:, 0], _net(of_pulses(wave, [pulses]))(unit)[:, 0], color=BLUE, label="the pulses")
+            axes.plot(unit[:, 0], built(of_pulses(wave, [pulses]))(unit)[:, 0], color=BLUE, label="the pulses")
             axes.set_title(f"{pulses} pulses")
             axes.legend()
         return figure
@@ -248,15 +239,16 @@ def c143_uat3() -> Finding:
         return torch.sin(8 * place - 4)
 
     for units in (8, 32, 128, 512):
-        errors["ReLU"][units] = float((_interpolated(torch.sin, -4, 4, units)(x) - x.sin()).abs().max())
+        errors["ReLU"][units] = float((_interpolated("sin(x)", -4, 4, units)(x) - x.sin()).abs().max())
         for name, act in (("sigmoid", torch.sigmoid), ("tanh", lambda sums: (1 + torch.tanh(sums)) / 2)):
             given = _stairs(stretched, units, act)((x + 4) / 8)
             errors[name][units] = float((given - x.sin()).abs().max())
     beyond = torch.linspace(-40, 40, 8001, dtype=torch.float64)
-    far = float((_interpolated(torch.sin, -4, 4, 512)(beyond) - beyond.sin()).abs().max())
+    far = float((_interpolated("sin(x)", -4, 4, 512)(beyond) - beyond.sin()).abs().max())
     near = torch.cat([torch.linspace(-1e-3, 1e-3, 20_001), torch.linspace(-1, 1, 2001)]).double()
     jumps = {
-        units: float((_interpolated(_jump, -1, 1, units)(near) - _jump(near)).abs().max()) for units in (7, 63, 511)
+        units: float((_interpolated("step(x)", -1, 1, units)(near) - (near >= 0).double()).abs().max())
+        for units in (7, 63, 511)
     }
     compact = all(_order(each) > 0.9 for each in errors.values()) and errors["ReLU"][512] < 1e-3
 
@@ -294,10 +286,6 @@ def c143_uat3() -> Finding:
     )
 
 
-def _jump(x: Tensor) -> Tensor:
-    return (x >= 0).double()
-
-
 def c144_six() -> Finding:
     """Six ReLUs approximate the curve.
 
@@ -307,7 +295,7 @@ def c144_six() -> Finding:
     function of the known source of the example). Between -1.75 and 1.5 the error is a tenth and less of the curve's
     range; at 2 it is 2.3.
     """
-    net = _net(of_six_relu())
+    net = built(of_six_relu())
     x = torch.linspace(-2, 2, 40_001, dtype=torch.float64)
     given, curve = net(x[:, None])[:, 0], x**3 + x**2 - x - 1
     middle = (x >= -1.75) & (x <= 1.5)

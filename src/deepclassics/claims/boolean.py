@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from deepclassics.claims import Finding
+from deepclassics.claims.threshold import built
 from deepclassics.data.kinds.boolean import rows as rows_of
-from deepclassics.layers.units import Draft, Units
+from deepclassics.layers.units import Draft
 from deepclassics.systems.foundations.boolean import (
     chain,
     counted,
@@ -52,9 +53,7 @@ def _levels(inputs: int) -> Draft:
 
 def _errors(draft: Draft, rows: Tensor, truth: Tensor) -> int:
     """On how many rows the network differs from the truth."""
-    net = Units(draft.inputs)
-    net.take(draft)
-    return int(((net(rows)[:, 0] == 1) != truth).sum())
+    return int(((built(draft)(rows)[:, 0] == 1) != truth).sum())
 
 
 def c004_bool2() -> Finding:

@@ -104,7 +104,7 @@ def c011_sgd0() -> Finding:
     residual = x @ w.T - y[:, None]
     singles = residual[:, :, None] * x[:, None]
     apart = float((singles.mean(0) - residual.T @ x / 200).abs().max())
-    best = torch.linalg.lstsq(x, y[:, None]).solution[:, 0]
+    best = torch.linalg.lstsq(x, y[:, None], driver="gelsd").solution[:, 0]
     for step in range(20_000):
         row = torch.randint(200, (10,))
         error = (w * x[row]).sum(1) - y[row]
@@ -247,8 +247,9 @@ def c187_mega() -> Finding:
 
     Notes: F4 L292.
 
-    A fully connected layer of 1,000 units on a million pixels and a filter of 5 x 5 that is shared by all places are
-    declared, without the memory for them, and their parameters counted.
+    A matter of arithmetic, and of what a layer is: one of 1,000 units, fully connected to a million pixels, and a
+    filter of 5 x 5 that is shared by all places are declared, without the memory for them, and the parameters that they
+    have are counted: a million times as many.
     """
     full = sum(each.numel() for each in nn.Linear(10**6, 1000, device="meta").parameters())
     shared = sum(each.numel() for each in nn.Conv2d(1, 1, 5, device="meta").parameters())

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from deepclassics.claims import Finding
-from deepclassics.layers.units import Draft, Units
+from deepclassics.claims.threshold import built
+from deepclassics.layers.units import Draft
 from deepclassics.systems.foundations.perceptron import meeting_point
 
 if TYPE_CHECKING:
@@ -116,8 +117,7 @@ def c001_deepwide() -> Finding:
     odd = rows.sum(1) % 2 == 1
 
     def asked(draft: Draft) -> tuple[int, int]:
-        net = Units(10)
-        net.take(draft)
+        net = built(draft)
         return net.counts()["units"], int(((net(rows)[:, 0] == 1) != odd).sum())
 
     wide = Draft(10)

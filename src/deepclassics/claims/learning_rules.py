@@ -11,13 +11,15 @@ import torch
 from torch import Tensor
 
 from deepclassics.claims import Finding
-from deepclassics.layers.units import Draft, Units
-from deepclassics.systems.foundations.perceptron import meeting_point, mistake_bound
+from deepclassics.claims.threshold import ROWS, built
+from deepclassics.layers.units import Draft
+from deepclassics.learn import Clock
+from deepclassics.schedules import NAMED
+from deepclassics.systems.foundations.hebb import Hebbian, Neuron, hebbian, ojas
+from deepclassics.systems.foundations.perceptron import Perceptron, PerceptronLearner, meeting_point, mistake_bound
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_ROWS = torch.tensor(list(itertools.product([0.0, 1.0], repeat=2)))  # 00, 01, 10, 11
 
 
 def _taught(x: Tensor, target: Tensor, passes: int) -> tuple[int, int]:  # (B, D), (B,) of -1 and +1
@@ -53,21 +55,21 @@ def c042_hebb_unst() -> Finding:
 
     Notes: F2 L178.
 
-    Δw = η x y with y = w·x, 3,000 correlated inputs of five numbers, η = 0.01, from 20 starting points. The length
-    must keep growing; on average it grows as exp(η λ n), λ the largest eigenvalue of the inputs' second moments,
-    up to the spread of the inputs. Oja's rule, which takes off η y² w, stays near length 1.
+    The package's rules. Δw = η x y with y = w·x, 3,000 correlated inputs of five numbers, η = 0.01, from 20 starting
+    points. The length must keep growing; on average it grows as exp(η λ n), λ the largest eigenvalue of the inputs'
+    second moments, up to the spread of the inputs. Oja's rule, which takes off η y² w, stays near length 1,
+    from four of the points.
     """
     mix = torch.randn(5, 5, dtype=torch.float64) / 2
     x = torch.randn(3000, 5, dtype=torch.float64) @ mix
     largest = float(torch.linalg.eigvalsh(x.T @ x / len(x))[-1])
     hebb = torch.randn(20, 5, dtype=torch.float64)
     hebb = hebb / hebb.norm(dim=1, keepdim=True)
-    oja, lengths, tamed, shrunk = hebb.clone(), [], [], 0
+    oja, lengths, tamed, shrunk = hebb[:4].clone(), [], [], 0
     for example in x:
-        before = hebb.norm(dim=1)
-        hebb = hebb + 0.01 * (hebb @ example)[:, None] * example
-        y = (oja @ example)[:, None]
-        oja = oja + 0.01 * y * (example - y * oja)
+        before, one = hebb.norm(dim=1), example[None]
+        hebb = hebb + 0.01 * hebbian(one, (hebb @ example)[:, None])  # (20, 1): a neuron a row
+        oja = oja + 0.01 * torch.stack([ojas(one, one @ w, w) for w in oja])
         shrunk += int((hebb.norm(dim=1) < before).sum())
         lengths.append(float(hebb.norm(dim=1).median()))
         tamed.append(float(oja.norm(dim=1).median()))
@@ -140,19 +142,32 @@ def c136_hebb3() -> Finding:
 
     Notes: F3 L251.
 
-    Hebb's Δw = η x y for the four states of two neurons, and for 10,000 pairs of random rates of firing, a third of
-    them 0: Δw is more than 0 where both are active, and 0 elsewhere.
+    The package's rule, for the four states of two neurons; and its learner, for one update each of 300 neurons with
+    ten inputs. A third of the inputs are silent, and some neurons are, since their links to all others are 0. A link
+    must be stronger after the update where both its ends were active, and as it was elsewhere.
     """
-    rates = torch.rand(10_000, 2) * (torch.rand(10_000, 2) > 1 / 3)
-    states = torch.cat([_ROWS, rates])
-    change = 0.1 * states.prod(1)
-    both = (states > 0).all(1)
+    states = {(x, y): float(hebbian(torch.tensor([[x]]), torch.tensor([y]))) for x, y in ROWS.tolist()}
+    together, stronger, astray = 0, 0, 0
+    for _ in range(300):
+        x = torch.rand(1, 10).clamp(min=0.01) * (torch.rand(1, 10) > 1 / 3)
+        model = Neuron([0.0] * 10, 1.0)
+        links = torch.rand(10) if torch.rand(()) > 0.2 else torch.rand(10) * (x[0] == 0)
+        with torch.no_grad():
+            model.weight.copy_(links)
+        both = (x[0] > 0) & bool((links[x[0] > 0] > 0).any())
+        Hebbian(model, "hebb", 0.1, NAMED["constant"], 1e6).step({"features": x}, Clock(0, 1, 1))
+        after = model.weight.detach()
+        together += int(both.sum())
+        stronger += int((after > links).sum())
+        astray += int(((after > links) != both).sum()) + int((after < links).sum())
     return Finding(
-        holds=bool(((change > 0) == both).all() and (change >= 0).all()),
+        holds=all((change > 0) == (min(state) > 0) and change >= 0 for state, change in states.items())
+        and astray == 0 < together < 3000,
         numbers={
-            **{f"Δw/η at x = {x:g}, y = {y:g}": x * y for x, y in _ROWS.tolist()},
-            "pairs with both active": float(both.sum()),
-            "pairs whose link became stronger": float((change > 0).sum()),
+            **{f"Δw/η at x = {x:g}, y = {y:g}": change for (x, y), change in states.items()},
+            "links whose ends were both active, of 3,000": float(together),
+            "links that became stronger": float(stronger),
+            "links that did otherwise than the claim says": float(astray),
         },
     )
 
@@ -166,7 +181,7 @@ def c137_rosen3() -> Finding:
     multiples of 1/2, which keeps margins from becoming so small that nobody could wait. A linear program says which
     are separable: within 300 passes the rule must come to rest on all of these, and on no other.
     """
-    sets = [(_ROWS, torch.tensor(values)) for values in itertools.product([-1, 1], repeat=4)]
+    sets = [(ROWS, torch.tensor(values)) for values in itertools.product([-1, 1], repeat=4)]
     sets += [((2 * torch.randn(6, 2)).round() / 2, 2 * torch.randint(2, (6,)) - 1) for _ in range(200)]
     rested: dict[bool, list[bool]] = {True: [], False: []}
     for x, target in sets:
@@ -188,13 +203,22 @@ def c138_equiv_rules() -> Finding:
 
     Notes: F3 L344-349.
 
-    Δw = η (y - ŷ) x for 20,000 random units and inputs of both signs. Weights of positive inputs move as the sentence
-    says; those of negative inputs move the other way, and those of inputs of 0 not at all.
+    One update of the package's learner for each of 2,000 random units, on one example with inputs of both signs: how
+    its weights moved is held against the sentence. Those of positive inputs move as it says; those of negative inputs
+    move the other way, and those of inputs of 0 not at all.
     """
-    x, w = torch.randn(20_000, 6).round(decimals=1), torch.randn(20_000, 6)
-    y = 2 * torch.randint(2, (20_000, 1)) - 1
-    given = torch.where((w * x).sum(1, keepdim=True) >= 0, 1, -1)
-    change = 0.1 * (y - given) * x
+    x, w = torch.randn(2000, 6).round(decimals=1), torch.randn(2000, 6)
+    label = torch.randint(2, (2000,))
+    model, moved, answers = Perceptron(6, 1), [], []
+    learner = PerceptronLearner(model, "rosenblatt", 0.1)
+    for example, weight, wanted in zip(x, w, label, strict=True):
+        with torch.no_grad():
+            model.weight.copy_(weight[None])
+            model.bias.zero_()
+            answers.append(bool(model(example[None]) >= 0))
+        learner.step({"features": example[None], "label": wanted[None]}, Clock(0, 10**6, 10**6))
+        moved.append(model.weight.detach()[0] - weight)
+    change, given, y = torch.stack(moved), torch.tensor(answers).long()[:, None], label[:, None]
     high, low, right = given > y, given < y, given == y
     positive, negative = x > 0, x < 0
     as_told = (
@@ -228,14 +252,13 @@ def c139_minsky() -> Finding:
     """
     target = torch.tensor([-1, 1, 1, -1])
     least = min(
-        _taught(_ROWS[list(order)], target[list(order)], passes=1000)[1] for order in itertools.permutations(range(4))
+        _taught(ROWS[list(order)], target[list(order)], passes=1000)[1] for order in itertools.permutations(range(4))
     )
     draft = Draft(2)
     either, both = draft.add({0: 1.0, 1: 1.0}, 1), draft.add({0: 1.0, 1: 1.0}, 2)
-    net = Units(2)
-    net.take(draft.finish(draft.add({either: 1.0, both: -1.0}, 1)))
-    wrong = int(((net(_ROWS)[:, 0] == 1) != (target > 0)).sum())
-    meeting = meeting_point(_ROWS[target > 0], _ROWS[target < 0])
+    net = built(draft.finish(draft.add({either: 1.0, both: -1.0}, 1)))
+    wrong = int(((net(ROWS)[:, 0] == 1) != (target > 0)).sum())
+    meeting = meeting_point(ROWS[target > 0], ROWS[target < 0])
     return Finding(
         holds=least > 0 and meeting is not None and wrong == 0,
         numbers={

@@ -13,18 +13,17 @@ import torch
 from torch import Tensor
 
 from deepclassics.claims import Finding
+from deepclassics.claims.threshold import built
+from deepclassics.data.kinds.region import Region
+from deepclassics.data.sets import checkerboard16
 from deepclassics.layers.units import Draft, Units
+from deepclassics.systems.foundations.boolean import conjunction
+from deepclassics.systems.foundations.regions import of_cells, of_parity, of_polygons
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Corner = tuple[float, float]
-
-
-def _net(draft: Draft) -> Units:
-    net = Units(draft.inputs)
-    net.take(draft)
-    return net
 
 
 def _grid(low: float, high: float, points: int) -> Tensor:  # -> (points², 2)
@@ -33,15 +32,8 @@ def _grid(low: float, high: float, points: int) -> Tensor:  # -> (points², 2)
     return torch.cartesian_prod(side, side)
 
 
-def _inside(points: Tensor, corners: Sequence[Corner]) -> Tensor:  # (B, 2) -> (B,) of bool
-    """Whether a point lies in a polygon: a ray from it crosses the border an odd number of times."""
-    x, y = points.T
-    crossings = torch.zeros(len(points), dtype=torch.int64)
-    for (x1, y1), (x2, y2) in zip(corners, [*corners[1:], corners[0]], strict=True):
-        if y1 != y2:
-            spans = (y1 > y) != (y2 > y)
-            crossings += (spans & (x < x1 + (y - y1) * (x2 - x1) / (y2 - y1))).long()
-    return crossings % 2 == 1
+def _region(*polygons: Sequence[Corner]) -> Region:
+    return Region(tuple(torch.tensor(corners, dtype=torch.float64) for corners in polygons))
 
 
 def _convex(draft: Draft, corners: Sequence[Corner]) -> int:
@@ -49,7 +41,7 @@ def _convex(draft: Draft, corners: Sequence[Corner]) -> int:
     sides = []
     for (x1, y1), (x2, y2) in zip(corners, [*corners[1:], corners[0]], strict=True):
         sides.append(draft.add({0: y1 - y2, 1: x2 - x1}, x2 * y1 - x1 * y2))
-    return draft.add(dict.fromkeys(sides, 1.0), len(sides))
+    return conjunction(draft, dict.fromkeys(sides, True))
 
 
 def _star(corners: int, generator: torch.Generator) -> list[Corner]:
@@ -74,20 +66,16 @@ def c039_any_surface() -> Finding:
 
     Notes: F2 L127.
 
-    Ten random polygons of 5 to 14 corners, most of them not convex: each is cut into triangles around 0, a triangle is
-    the AND of three half-planes, the polygon the OR of its triangles. On a grid of 40,000 points the network must
-    agree with the count of the border's crossings.
+    Ten random polygons of 5 to 14 corners, most of them not convex: the package cuts each into convex pieces, a piece
+    is the AND of half-planes, the polygon the OR of its pieces. On a grid of 40,000 points the network must agree with
+    the count of the border's crossings.
     """
     generator, points = torch.Generator().manual_seed(0), _grid(-1, 1, 200)
     shares, units = [], 0
     for corners in range(5, 15):
-        polygon, draft = _star(corners, generator), Draft(2)
-        triangles = [
-            _convex(draft, [(0.0, 0.0), first, second])
-            for first, second in zip(polygon, [*polygon[1:], polygon[0]], strict=True)
-        ]
-        net = _net(draft.finish(draft.add(dict.fromkeys(triangles, 1.0), 1)))
-        shares.append(float(((net(points)[:, 0] == 1) == _inside(points, polygon)).double().mean()))
+        region = _region(_star(corners, generator))
+        net = built(of_polygons(region))
+        shares.append(float(((net(points)[:, 0] == 1) == region.contains(points)).double().mean()))
         units = max(units, net.counts()["units"])
     return Finding(
         holds=min(shares) >= 0.999,
@@ -106,10 +94,9 @@ def c051_concl_one() -> Finding:
     """
     pentagons = (_pentagon(-1.15, 0.1), _pentagon(1.15, -0.1))
     points, fine = _grid(-2.5, 2.5, 90), _grid(-2.5, 2.5, 131)
-    truth, right = (torch.stack([_inside(each, one) for one in pentagons]).any(0) for each in (points, fine))
-    draft = Draft(2)
-    draft.finish(draft.add({_convex(draft, one): 1.0 for one in pentagons}, 1))
-    deep = _net(draft)
+    region = _region(*pentagons)
+    truth, right = region.contains(points), region.contains(fine)
+    deep = built(of_polygons(region))
     numbers = {
         "units of two hidden layers and output": float(deep.counts()["units"]),
         "error of two hidden layers": float(((deep(fine)[:, 0] == 1) != right).double().mean()),
@@ -213,7 +200,7 @@ def c052_cyl_half() -> Finding:
             "largest difference from N (1 - arccos(r/d)/π), in lines": lines
             * max(abs(far[d] - formula[d]) for d in far),
         },
-        remark="It drops steeply at the border and then slowly: two thirds of N are left at two radii.",
+        remark=f"It drops steeply at the border and then slowly: {far[2.0]:.2g} of N is left at two radii.",
         draw=draw,
     )
 
@@ -223,10 +210,10 @@ def c053_concl21() -> Finding:
 
     Notes: F2 L310-321.
 
-    The checkerboard of N lines, half of them each way, as lines, an AND a black cell, and an OR; the net for N = 16 is
-    built both ways and asked about 10,000 points. The cells number (N/2+1)², one half of them, rounded up or down,
-    black. Exponential growth would square the number when N doubles; it is multiplied by 4, which is quadratic. At
-    N = 16 the net of ANDs is even smaller than that of 15 XORs of three units.
+    The checkerboard of N lines, half of them each way, as lines, an AND a black cell, and an OR; the package builds the
+    net for N = 16 both ways, and it is asked about 10,000 points. The cells number (N/2+1)², one half of them, rounded
+    up or down, black. Exponential growth would square the number when N doubles; it is multiplied by 4, which is
+    quadratic. At N = 16 the net of ANDs is even smaller than that of 15 XORs of three units.
     """
 
     def cells(lines: int) -> int:
@@ -257,23 +244,9 @@ def c053_concl21() -> Finding:
 
 
 def _checkerboard(by_xor: bool = False) -> Units:
-    """The checkerboard by an AND of four lines, fewer at the rim, for each black cell; or by XORs of all 16 lines."""
-    draft = Draft(2)
-    across = [draft.add({0: 1.0}, place) for place in range(1, 9)]
-    up = [draft.add({1: 1.0}, place) for place in range(1, 9)]
-    if by_xor:
-        last, *others = across + up
-        for line in others:
-            both = draft.add({last: 1.0, line: 1.0}, 2)
-            last = draft.add({draft.add({last: 1.0, line: 1.0}, 1): 1.0, both: -1.0}, 1)
-        return _net(draft.finish(last))
-    cells = []
-    for column, row in itertools.product(range(9), repeat=2):
-        if (column + row) % 2:
-            passed = [lines[place - 1] for lines, place in ((across, column), (up, row)) if place > 0]
-            ahead = [lines[place] for lines, place in ((across, column), (up, row)) if place < 8]
-            cells.append(draft.add(dict.fromkeys(passed, 1.0) | dict.fromkeys(ahead, -1.0), len(passed)))
-    return _net(draft.finish(draft.add(dict.fromkeys(cells, 1.0), 1)))
+    """The package's nets of the checkerboard: an AND of lines for each black cell, or XORs of all 16 lines."""
+    board = checkerboard16.read({})
+    return built(of_parity(board, 3) if by_xor else of_cells(board))
 
 
 def _board() -> "Figure":
@@ -401,7 +374,7 @@ def c059_any_act_enough() -> Finding:
     }
     shares = {name: float((_levels(points, act) == black).double().mean()) for name, act in acts.items()}
     x = torch.cat([points, torch.ones(len(points), 1, dtype=torch.float64)], 1)
-    weight = torch.linalg.lstsq(x, 2 * black.double()[:, None] - 1).solution[:, 0]
+    weight = torch.linalg.lstsq(x, 2 * black.double()[:, None] - 1, driver="gelsd").solution[:, 0]
     linear = float(((x @ weight >= 0) == black).double().mean())
     return Finding(
         holds=min(shares.values()) == 1,
@@ -429,8 +402,8 @@ def c141_hidden_convex() -> Finding:
         angles = (torch.arange(corners) + 0.8 * torch.rand(corners, generator=generator)) * 2 * math.pi / corners
         polygon = [(math.cos(angle), 0.8 * math.sin(angle)) for angle in angles.tolist()]
         draft = Draft(2)
-        net = _net(draft.finish(_convex(draft, polygon)))
-        wrong += int(((net(points)[:, 0] == 1) != _inside(points, polygon)).sum())
+        net = built(draft.finish(_convex(draft, polygon)))
+        wrong += int(((net(points)[:, 0] == 1) != _region(polygon).contains(points)).sum())
         fired = net.values(points)[:, 2:-1]
         for side, (first, second) in enumerate(zip(polygon, [*polygon[1:], polygon[0]], strict=True)):
             others = fired[:, [unit for unit in range(corners) if unit != side]].all(1)

@@ -13,9 +13,16 @@ from deepclassics.claims import Finding
 from deepclassics.layers.units import Draft, Units
 from deepclassics.systems.foundations.perceptron import meeting_point
 
-_ROWS = torch.tensor(list(itertools.product([0.0, 1.0], repeat=2)))  # 00, 01, 10, 11
+ROWS = torch.tensor(list(itertools.product([0.0, 1.0], repeat=2)))  # 00, 01, 10, 11
 _FUNCTIONS = {values: torch.tensor(values) for values in itertools.product([False, True], repeat=4)}
 _AND, _OR, _XOR = (False, False, False, True), (False, True, True, True), (False, True, True, False)
+
+
+def built(draft: Draft) -> Units:
+    """The network of a draft."""
+    net = Units(draft.inputs)
+    net.take(draft)
+    return net
 
 
 def _separable(x: Tensor, truth: Tensor) -> bool:  # (B, D), (B,) of bool
@@ -33,9 +40,9 @@ def c002_nonsep() -> Finding:
     """
     reached = set()
     for first, second, threshold in itertools.product(range(-2, 3), range(-2, 3), range(-4, 4)):
-        fired = _ROWS @ torch.tensor([float(first), float(second)]) >= threshold + 0.5
+        fired = ROWS @ torch.tensor([float(first), float(second)]) >= threshold + 0.5
         reached.add(tuple(fired.tolist()))
-    separable = {values for values, truth in _FUNCTIONS.items() if _separable(_ROWS, truth)}
+    separable = {values for values, truth in _FUNCTIONS.items() if _separable(ROWS, truth)}
     missed = [values for values in _FUNCTIONS if values not in separable]
     return Finding(
         holds=not reached & set(missed) and not {_AND, _OR} & separable,
@@ -96,7 +103,7 @@ def c038_xor_impossible() -> Finding:
     Every one of the 16 functions of two inputs is put to a linear program, which finds a separating line or a point
     that lies between both classes (Farkas' lemma). XOR and its complement are the only two without a line.
     """
-    separable = {values: _separable(_ROWS, truth) for values, truth in _FUNCTIONS.items()}
+    separable = {values: _separable(ROWS, truth) for values, truth in _FUNCTIONS.items()}
     gates = {"and": _AND, "or": _OR, "not": (True, True, False, False), "xor": _XOR}
     found = {f"{name} is separable": float(separable[values]) for name, values in gates.items()}
     return Finding(
@@ -146,7 +153,7 @@ def c140_xor_nonunique() -> Finding:
     where XOR is a threshold function of their two values, which a linear program decides. One hidden unit without the
     inputs beside it never suffices; with them it does, and the second line is the output unit's.
     """
-    units = [truth for truth in _FUNCTIONS.values() if _separable(_ROWS, truth)]
+    units = [truth for truth in _FUNCTIONS.values() if _separable(ROWS, truth)]
     xor = _FUNCTIONS[_XOR]
 
     def solved(*columns: Tensor) -> bool:
@@ -154,11 +161,11 @@ def c140_xor_nonunique() -> Finding:
 
     one = sum(solved(unit) for unit in units)
     pairs = sum(solved(first, second) for first, second in itertools.combinations(units, 2))
-    beside = sum(solved(unit, *_ROWS.T) for unit in units)
+    beside = sum(solved(unit, *ROWS.T) for unit in units)
     return Finding(
-        holds=pairs >= 2 and one == 0 and not _separable(_ROWS, xor),
+        holds=pairs >= 2 and one == 0 and not _separable(ROWS, xor),
         numbers={
-            "solutions without a hidden unit": float(_separable(_ROWS, xor)),
+            "solutions without a hidden unit": float(_separable(ROWS, xor)),
             "solutions with one hidden unit": float(one),
             "solutions with one hidden unit and the inputs beside it": float(beside),
             "solutions with two hidden units": float(pairs),
@@ -180,8 +187,7 @@ def c195_engine() -> Finding:
     rows = [draft.add({3 * row + column: 1.0 for column in range(3)}, 3) for row in range(3)]
     columns = [draft.add({3 * row + column: 1.0 for row in range(3)}, 3) for column in range(3)]
     either = [draft.add(dict.fromkeys(lines, 1.0), 1) for lines in (rows, columns)]
-    net = Units(9)
-    net.take(draft.finish(draft.add(dict.fromkeys(either, 1.0), 2)))
+    net = built(draft.finish(draft.add(dict.fromkeys(either, 1.0), 2)))
     fired = net(pictures)[:, 0] == 1
     board = pictures.view(-1, 3, 3).bool()
     right = board.all(2).any(1) & board.all(1).any(1)

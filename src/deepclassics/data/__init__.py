@@ -85,9 +85,11 @@ def _kind(data: str, takes: Sequence[str]) -> str:
         return "world"
     if written := [kind for kind in takes if kind in WRITTEN and _module(kind).is_written(data)]:
         return written[0]
+    formula = any(kind in WRITTEN for kind in takes)
     raise UserError(
         f"There is no data set '{data}', and no file or folder of that name.{meant(data, catalog.names())} "
         "`deepclassics data list` shows the sets."
+        + (" A formula holds an operator or parentheses: '(x)', 'a & b', 'sin(x) + 1'." if formula else "")
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from deepclassics.errors import UserError, meant
+from deepclassics.errors import UserError, meant, short
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -112,12 +112,12 @@ def _parsed(text: str, plain: str, operators: dict[type[ast.AST], str], function
         tree = ast.parse(plain.strip(), mode="eval").body
     except (MemoryError, RecursionError):
         raise UserError(
-            f"'{_short(text)}' is nested too deeply to be read. Write it with fewer terms, or as a table in a file."
+            f"'{short(text)}' is nested too deeply to be read. Write it with fewer terms, or as a table in a file."
         ) from None
     except (SyntaxError, ValueError) as error:
         if "nested" in str(error):
-            raise UserError(f"'{_short(text)}' has too many parentheses within each other. Write it flatter.") from None
-        raise UserError(f"'{_short(text)}' cannot be read as an expression: it breaks off or goes wrong.") from None
+            raise UserError(f"'{short(text)}' has too many parentheses within each other. Write it flatter.") from None
+        raise UserError(f"'{short(text)}' cannot be read as an expression: it breaks off or goes wrong.") from None
     steps: list[tuple[str, Any]] = []
     waiting: list[ast.AST | tuple[str, int]] = [tree]
     while waiting:  # operators come out before their arguments; reversed at the end, arguments come first
@@ -135,7 +135,7 @@ def _parsed(text: str, plain: str, operators: dict[type[ast.AST], str], function
             waiting += arguments
     names = {argument for what, argument in steps if what == "name"}
     if not is_boolean and (odd := sorted(names & set(FUNCTIONS))):
-        raise UserError(f"'{_short(text)}': {odd[0]} is a function; write {odd[0]}(...).")
+        raise UserError(f"'{short(text)}': {odd[0]} is a function; write {odd[0]}(...).")
     return Expression(text, tuple(sorted(names, key=natural)), is_boolean, tuple(reversed(steps)))
 
 
@@ -153,23 +153,23 @@ def _operator(
         name = node.func.id
         if name not in functions:
             raise UserError(
-                f"'{_short(text)}': there is no function '{name}'.{meant(name, functions)} "
+                f"'{short(text)}': there is no function '{name}'.{meant(name, functions)} "
                 f"There are {', '.join(functions)}."
             )
         if len(node.args) != functions[name]:
-            raise UserError(f"'{_short(text)}': {name} takes {functions[name]} values; got {len(node.args)}.")
+            raise UserError(f"'{short(text)}': {name} takes {functions[name]} values; got {len(node.args)}.")
         return name, list(node.args)
     known = "names, 0, 1, ~ & ^ | (or not, and, xor, or), == and !=" if operators is BOOLEAN else (
         f"names, numbers, + - * / **, < <= > >=, and {', '.join(functions)}")  # fmt: skip
-    raise UserError(f"'{_short(text)}' must be made of {known}; it holds something else.")
+    raise UserError(f"'{short(text)}' must be made of {known}; it holds something else.")
 
 
 def _number(value: Any, text: str, is_boolean: bool) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or (is_boolean and value not in (0, 1)):
         wanted = "0 or 1" if is_boolean else "a number"
-        raise UserError(f"'{_short(text)}': a constant must be {wanted}; got {value!r:.40}.")
+        raise UserError(f"'{short(text)}': a constant must be {wanted}; got {value!r:.40}.")
     if not abs(value) < 1e308:
-        raise UserError(f"'{_short(text)}': a constant must be below 1e308; got a larger one.")
+        raise UserError(f"'{short(text)}': a constant must be below 1e308; got a larger one.")
     return float(value)
 
 
@@ -177,7 +177,3 @@ def natural(name: str) -> tuple[tuple[int, int, str], ...]:
     """Sorts x2 before x10."""
     pieces = re.findall(r"\d+|\D+", name)
     return tuple((0, int(piece), "") if piece.isdigit() else (1, 0, piece) for piece in pieces)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -21,6 +21,11 @@ from deepclassics.errors import UserError
 Batch = dict[str, Any]
 
 
+def inputs(batch: Batch) -> Tensor:  # -> (B, D) or (B, C, H, W)
+    """What is known of the examples: the features of a table, or pictures."""
+    return batch["features"] if "features" in batch else batch["image"]
+
+
 class Columns:
     """N examples as tensors of equal length, one a column: `Columns(image=..., label=...)`.
 
@@ -331,8 +336,12 @@ class Splits:
 
     def shuffled(self, batch: int, seed: int) -> Data:
         """Streams of it: the training examples shuffled, `batch` an update; the others in order."""
+        return self.streams(Shuffled(self.train, batch, seed))
+
+    def streams(self, train: Stream) -> Data:
+        """Streams of it: the training examples as `train` gives them, the others in order."""
 
         def in_order(columns: Columns | None) -> InOrder | None:
             return InOrder(columns) if columns is not None and len(columns) else None
 
-        return Data(self.spec, Shuffled(self.train, batch, seed), in_order(self.valid), in_order(self.test))
+        return Data(self.spec, train, in_order(self.valid), in_order(self.test))

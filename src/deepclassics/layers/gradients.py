@@ -1,7 +1,10 @@
 """Backward passes written out, layer by layer, and the Jacobians that they multiply by without ever building them.
 
 A backward pass takes the gradient of a loss by a layer's output and gives those by its input and by its weights. The
-field's convention throughout: `d` before a name is ∂loss/∂ of it, of the same shape.
+field's convention throughout: `d` before a name is ∂loss/∂ of it, of the same shape. Losses have theirs in `losses.py`.
+
+`linear_backward` and `recursion` are the plain form, as one reads it. `mlp` trains by the same in layers that reuse
+memory, which the tests hold to this.
 
 Source: D. Rumelhart, G. Hinton, R. Williams 1986 for the recursion; S. Ioffe, C. Szegedy, Batch normalization (2015),
 section 3, for its six lines. Notes: S084, S085, S093 to S095, S097, S140, S150, S151, N042; errata E069 to E071, E075
@@ -69,17 +72,6 @@ def kronecker(later: Tensor, x: Tensor) -> Tensor:  # (P, M), (N,) -> (P, M * N)
 def softmax_jacobian(y: Tensor) -> Tensor:  # (B, K) -> (B, K, K)
     """∂y_i/∂z_j = y_i ([i = j] - y_j) of y = softmax(z)."""
     return torch.diag_embed(y) - y[:, :, None] * y[:, None, :]
-
-
-# --- softmax with cross entropy
-
-
-def cross_entropy(z: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:  # (B, K), (B,) int64 -> (), (B, K)
-    """The mean cross entropy in nats, and dz = (softmax(z) - one-hot) / B: all other terms of the Jacobian cancel."""
-    shifted = z - z.amax(1, keepdim=True)
-    logarithm = shifted - shifted.exp().sum(1, keepdim=True).log()
-    right = F.one_hot(label, z.shape[1]).to(z.dtype)
-    return -(logarithm * right).sum(1).mean(), (logarithm.exp() - right) / len(z)
 
 
 # --- batch normalisation

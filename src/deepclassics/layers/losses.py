@@ -35,8 +35,11 @@ def squared_error(z: Tensor, label: Tensor) -> Tensor:  # (B, K), (B,) int64 -> 
 
 
 def kl_divergence(d: Tensor, y: Tensor) -> Tensor:  # (B, K), (B, K) -> ()
-    """Σ d log(d / y) in nats, the mean over rows of probabilities (S076): cross entropy less the entropy of d."""
-    return F.kl_div(y.log(), d, reduction="batchmean")
+    """Σ d log(d / y) in nats, the mean over rows of probabilities (S076): cross entropy less the entropy of d.
+
+    Where d is 0 the term is 0, its limit, whatever y is; where y alone is 0 it is infinite.
+    """
+    return (torch.xlogy(d, d) - torch.xlogy(d, y)).sum() / len(d)
 
 
 def negative_log_likelihood(log_y: Tensor, label: Tensor) -> Tensor:  # (B, K) log-probabilities, (B,) int64 -> ()

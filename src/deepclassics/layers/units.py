@@ -4,10 +4,14 @@ Letters: B examples, N inputs, U units, M connections.
 """
 
 import warnings
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+
+from deepclassics.data.streams import Batch, Stream
+from deepclassics.learn import Box, Clock, Learner, Scores, Stateful
 
 Kind = Literal["step", "relu", "linear"]
 KINDS: tuple[Kind, ...] = ("step", "relu", "linear")
@@ -125,13 +129,15 @@ class Draft:
         self.outputs: list[int] = []
 
     def add(self, weights: dict[int, float], threshold: float, kind: Kind = "step") -> int:
-        """Adds a unit that hears {input or unit: weight}; connections of weight 0 are left out. Returns its number."""
+        """Adds a unit that hears {input or unit: weight}, and returns its number. Connections of weight 0 are left out,
+        and those that are 0 but for rounding, beside the unit's largest."""
         number = self.inputs + len(self.units)
         assert all(source < number for source in weights), "a unit hears inputs and earlier units"
         layer = 1 + max((self.layer(source) for source in weights), default=0)
         self.units.append((KINDS.index(kind), layer, float(threshold)))
+        least = 1e-15 * max((abs(weight) for weight in weights.values()), default=0.0)
         for source, weight in weights.items():
-            if weight:
+            if abs(weight) > least:
                 self.unit.append(number)
                 self.source.append(source)
                 self.weight.append(float(weight))
@@ -145,6 +151,47 @@ class Draft:
         """Names the units whose values are the answer."""
         self.outputs = list(outputs)
         return self
+
+
+class Built(Learner):
+    """One step builds the network that `build(batch)` drafts, unless there is none, and keeps what is told of it.
+
+    `judge(model, stream)` gives the scores of an evaluation, beside which stand the counts of the network.
+    """
+
+    def __init__(
+        self,
+        model: Units,
+        build: Callable[[Batch], tuple[Draft | None, str]],
+        judge: Callable[[Units, Stream], Scores],
+    ) -> None:
+        self.model: Units = model
+        self.build, self.judge = build, judge
+        self.told = Box("")
+
+    def step(self, batch: Batch, clock: Clock) -> Scores:
+        draft, self.told.value = self.build(batch)
+        if draft is not None:
+            self.model.take(draft)
+        self.done = True
+        return {name: float(count) for name, count in self.model.counts().items()}
+
+    def evaluate(self, stream: Stream) -> Scores:
+        return {**self.judge(self.model, stream), **self.model.counts()}
+
+    def parts(self) -> dict[str, Stateful]:
+        return {"model": self.model, "told": self.told}
+
+
+def decide(model: nn.Module, x: Tensor) -> Tensor:  # (B, N) -> (B,) of bool
+    """What a network of a single output says."""
+    return model(x)[:, 0] > 0.5
+
+
+def error(model: Units, stream: Stream) -> Scores:
+    """The share of examples that a network of a single output gets wrong."""
+    wrong = [decide(model, batch["features"]) != batch["label"].bool() for batch in stream]
+    return {"error": torch.cat(wrong).double().mean()}
 
 
 def _fired(rest: Tensor, kind: Kind) -> Tensor:

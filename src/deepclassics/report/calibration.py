@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from deepclassics.metrics import expected_calibration_error, reliability
+from deepclassics.progress import many
 from deepclassics.recipe import Picture
-from deepclassics.report.style import BLUE, FAINT, grid, many, percent, sheet
+from deepclassics.report.style import BLUE, FAINT, grid, percent, sheet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,7 +32,8 @@ def picture(evidence: "Evidence", split: str = "test") -> Picture:
         f"Above: the {split} examples in {BINS} bins by the probability of the class given; a point is a bin's mean "
         "probability and the share of it that is right, with the 95 % interval (Wilson 1927). On the diagonal "
         "probabilities mean what they say; below it they promise too much. Beneath: how many examples are in a bin. "
-        "ECE is the mean distance from the diagonal, weighted by examples (Guo et al. 2017, eq. 3).",
+        "The expected calibration error is the mean distance from the diagonal, weighted by examples (Guo et al. 2017, "
+        "eq. 3).",
         draw,
     )
 
@@ -52,7 +54,7 @@ def calibration(probability: Tensor, label: Tensor) -> "Figure":  # (N, K), (N,)
     above.set_ylim(-0.02, 1.03)
     above.set_ylabel("share that is right")
     error = float(expected_calibration_error(probability, label, BINS))
-    above.set_title(f"ECE {percent(error, 2)}, {many(len(label), 'example')}")
+    above.set_title(f"expected calibration error {percent(error, 2)}\n{many(len(label), 'example')}")
     grid(above)
 
     edges = [(m + 0.5) / BINS for m in range(BINS)]

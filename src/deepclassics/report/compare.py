@@ -41,7 +41,7 @@ def compare(runs: Sequence[Run]) -> dict[str, Any]:
 
 def text(table: dict[str, Any]) -> str:
     """The comparison as aligned text, a column a run."""
-    heads = _short(table["runs"])
+    heads = _told_apart(table["runs"])
     lines = []
     for row in table["scores"]:
         name, tell = row["name"], _time if row["name"] == "seconds" else _number
@@ -61,7 +61,7 @@ def text(table: dict[str, Any]) -> str:
 
 def _why(runs: Sequence[Run], facts: Sequence[dict[str, Any]], results: Sequence[dict[str, Any]]) -> list[str]:
     """Sentences from the weightiest cause to the lightest."""
-    names = _short([str(run.path) for run in runs])
+    names = _told_apart([str(run.path) for run in runs])
     sentences = [
         f"{name} has not finished; its scores are the newest."
         for name, result in zip(names, results, strict=True)
@@ -122,7 +122,7 @@ def _or_none(read: Any) -> dict[str, Any]:
         return {}
 
 
-def _short(paths: Sequence[str]) -> list[str]:
+def _told_apart(paths: Sequence[str]) -> list[str]:
     """The folders' own names where they tell the runs apart, else the whole paths."""
     names = [path.rstrip("/").rpartition("/")[2] for path in paths]
     return names if len(set(names)) == len(names) else list(paths)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from deepclassics.metrics import confusion_matrix
+from deepclassics.progress import many
 from deepclassics.recipe import Picture
-from deepclassics.report.style import BLUE, INK, VERMILLION, drawable, many, percent, sheet
+from deepclassics.report.style import BLUE, INK, VERMILLION, drawable, percent, sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,7 +86,9 @@ def confusion(counts: Tensor, classes: Sequence[str]) -> "Figure":  # (K, K) int
     axes.set_xlabel("class given")
     axes.set_ylabel("right class")
     total, wrong = int(counts.sum()), int(counts.sum() - counts.diag().sum())
-    axes.set_title(f"{many(wrong, 'error')} in {many(total, 'example')} ({percent(wrong / max(total, 1), 2)})")
+    rate = percent(wrong / max(total, 1), 2)
+    # In two lines where the matrix is small: one would be wider than the picture.
+    axes.set_title(f"{many(wrong, 'error')} in {many(total, 'example')}{chr(10) if len(counts) < 4 else ' '}({rate})")
     return figure
 
 

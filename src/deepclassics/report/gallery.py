@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from deepclassics.progress import many
 from deepclassics.recipe import Picture
-from deepclassics.report.style import BLUE, VERMILLION, drawable, many, percent, sheet
+from deepclassics.report.style import BLUE, VERMILLION, drawable, percent, sheet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from deepclassics.report.style import PALETTE, grid, many, sheet
+from deepclassics.progress import many
+from deepclassics.report.style import PALETTE, grid, sheet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -15,11 +15,11 @@ from typing import Any
 from deepclassics.errors import UserError
 from deepclassics.flags import shown, typed
 from deepclassics.metrics import FALLING, RISING
-from deepclassics.progress import duration, figure
+from deepclassics.progress import duration, figure, many
 from deepclassics.recipe import Picture, Recipe
 from deepclassics.report.evidence import Evidence
 from deepclassics.report.html import save, section, table, whole
-from deepclassics.report.style import has_letters, many, settings
+from deepclassics.report.style import has_letters, settings
 from deepclassics.run import Run
 from deepclassics.systems import docstring
 

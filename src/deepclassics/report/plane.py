@@ -3,7 +3,7 @@
 Letters: G points of a grid.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -101,18 +101,13 @@ def against(
     return figure
 
 
-def cylinder(sides: int) -> "Figure":
-    """The profile of a cylinder of this and of other numbers of sides, and of infinitely many."""
-    from deepclassics.systems.foundations.regions import profile, shares
-
+def cylinder(distance: Tensor, share: Mapping[int, Tensor], limit: Tensor) -> "Figure":  # (G,), {sides: (G,)}, (G,)
+    """The profile of a cylinder of some numbers of sides, and of infinitely many."""
     figure = sheet(6.2, 3.6)
     axes = figure.subplots()
-    distance = torch.linspace(0, 6, 1201, dtype=torch.float64)
-    points = torch.stack([distance, 0.0137 * distance], 1)  # a little off the axis, where many sides meet
-    for count, colour in ((4, "#bcd9ea"), (8, "#7fb6d8"), (sides, BLUE)):
-        axes.step(distance, shares(points, torch.zeros(1, 2, dtype=torch.float64), 1.0, count)[:, 0], color=colour,
-                  linewidth=1.0, where="post", label=f"{count} half-planes")  # fmt: skip
-    axes.plot(distance, profile(distance), color=INK, linewidth=1.6, label="1 − arccos(r/d)/π")
+    for (sides, held), colour in zip(share.items(), ("#bcd9ea", "#7fb6d8", BLUE), strict=False):
+        axes.step(distance, held, color=colour, linewidth=1.0, where="post", label=f"{sides} half-planes")
+    axes.plot(distance, limit, color=INK, linewidth=1.6, label="1 − arccos(r/d)/π")
     axes.axhline(0.5, color=FAINT, linewidth=0.8, linestyle="--")
     axes.set_xlabel("distance d from the centre, in radii r")
     axes.set_ylabel("share of the half-planes that are 1")

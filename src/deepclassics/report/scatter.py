@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from deepclassics.metrics import r_squared
+from deepclassics.progress import many
 from deepclassics.recipe import Picture
-from deepclassics.report.style import BLUE, FAINT, drawable, grid, many, sheet, thin
+from deepclassics.report.style import BLUE, FAINT, drawable, grid, sheet, thin
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -86,11 +86,6 @@ def has_letters(text: str) -> bool:
     return all(_has(letter) for letter in text)
 
 
-def many(count: int, one: str, more: str = "") -> str:
-    """ "1 error", "2,000 errors"."""
-    return f"{count:,} {one if count == 1 else more or one + 's'}"
-
-
 def percent(share: float, digits: int = 1) -> str:
     """A share in [0, 1] as "1.7 %"."""
     return f"{100 * share:.{digits}f} %"

@@ -13,8 +13,9 @@ from deepclassics.data.streams import Columns
 from deepclassics.errors import UserError
 from deepclassics.learn import untraced
 from deepclassics.progress import figure as worded
+from deepclassics.progress import many
 from deepclassics.recipe import Picture
-from deepclassics.report.style import drawable, many, marks, percent, sheet, thin
+from deepclassics.report.style import drawable, marks, percent, sheet, thin
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

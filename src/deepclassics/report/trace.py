@@ -81,17 +81,17 @@ def drawn(spec: dict[str, Any], update: Update) -> "Figure":
     ends = [name for name in spec["outputs"] if name not in heard]
     layers.update(dict.fromkeys(ends, max(layers.values())))  # so that they stand below one another
     labels = ["\n".join(wrap(name.replace("=", "= "), 9)[:2]) for name in drawable(list(layers))]
-    nodes = [Node(labels[k], 0, _short(values[1 + k])) for k in range(len(spec["inputs"]))]
+    nodes = [Node(labels[k], 0, _rounded(values[1 + k])) for k in range(len(spec["inputs"]))]
     edges, place = [], 0
     numbers = {name: number for number, name in enumerate(layers)}
     for k, unit in enumerate(spec["units"]):
-        note = f"Σ {_short(sums[k])}\nout {_short(values[first + k])}\nδ {_short(deltas[k])}"
+        note = f"Σ {_rounded(sums[k])}\nout {_rounded(values[first + k])}\nδ {_rounded(deltas[k])}"
         for source in _heard(unit):
             before, after = (float(update[when][place]) for when in ("before", "after"))
             if source == "bias" and source not in unit["inputs"]:
-                note += f"\nbias {_short(before)}\n→ {_short(after)}"
+                note += f"\nbias {_rounded(before)}\n→ {_rounded(after)}"
             else:
-                label = f"{_short(before)} →\n{_short(after)}"
+                label = f"{_rounded(before)} →\n{_rounded(after)}"
                 edges.append(Edge(numbers[source], numbers[unit["name"]], before, label))
             place += 1
         nodes.append(Node(labels[numbers[unit["name"]]], layers[unit["name"]], note))
@@ -107,7 +107,7 @@ def _heard(unit: dict[str, Any]) -> list[str]:
     return [*unit["inputs"], *(["bias"] if unit["bias"] is not None else [])]
 
 
-def _short(number: float) -> str:
+def _rounded(number: float) -> str:
     return f"{number:.4g}".replace("-", "−")
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from deepclassics.progress import many
 from deepclassics.recipe import Picture
-from deepclassics.report.style import BLUE, FAINT, INK, SKY, drawable, grid, many, sheet, thin
+from deepclassics.report.style import BLUE, FAINT, INK, SKY, drawable, grid, sheet, thin
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

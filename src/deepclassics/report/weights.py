@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from deepclassics.errors import UserError
+from deepclassics.progress import many
 from deepclassics.recipe import Picture
-from deepclassics.report.style import BLUE, INK, VERMILLION, drawable, grid, many, sheet
+from deepclassics.report.style import BLUE, INK, VERMILLION, drawable, grid, sheet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -3,6 +3,7 @@
 import math
 import re
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from html import escape
@@ -16,28 +17,46 @@ from deepclassics.errors import UserError
 from deepclassics.idle import idle_cores
 from deepclassics.progress import duration, figure
 
+UNTESTED = "could not be tested"  # no verdict: the test itself failed
 SEED = 0  # every test starts from it, so that it comes out the same alone and among all
 
 
 def examine(number: str, folder: str | None) -> dict[str, Any]:
-    """One claim tested, as a row for scripts; its figure, if it has one, is written to `folder`."""
+    """One claim tested, as a row for scripts; its figure, if it has one, is written to `folder`.
+
+    A test that fails is a row as well: one of many must not end the others.
+    """
+    claim, begun = find(number), time.perf_counter()
+    try:
+        told = _tested(claim, folder)
+    except Exception as error:  # whatever a test may raise
+        told = _untested(error)
+    return _named(claim) | told | {"seconds": round(time.perf_counter() - begun, 2)}
+
+
+def _named(claim: Claim) -> dict[str, Any]:
+    return {"id": claim.id, "label": claim.label, "claim": claim.claim, "notes": claim.notes}
+
+
+def _untested(error: BaseException) -> dict[str, Any]:
+    """What a row tells of a test that failed: with what, and in which line."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f", at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    remark = f"The test failed: {' '.join(str(error).split()) or 'no message'} ({type(error).__name__}{where})."
+    return {"verdict": UNTESTED, "numbers": {}, "remark": remark, "figure": None}
+
+
+def _tested(claim: Claim, folder: str | None) -> dict[str, Any]:
     import torch
 
-    claim = find(number)
     torch.set_num_threads(1)
     torch.manual_seed(SEED)
-    begun = time.perf_counter()
     found = claim.test()()
     row = {
-        "id": claim.id,
-        "label": claim.label,
-        "claim": claim.claim,
-        "notes": claim.notes,
         "verdict": found.verdict,
         "numbers": {name: _strict(value) for name, value in found.numbers.items()},
-        "remark": found.remark,
+        "remark": "" if found.verdict == "holds" else found.remark,  # it tells the exception, and there is none
         "figure": None,
-        "seconds": round(time.perf_counter() - begun, 2),
     }
     if found.draw is not None and folder is not None:
         from deepclassics.report.html import save
@@ -68,22 +87,26 @@ def run(chosen: Sequence[Claim], folder: Path | None, told: Callable[[str], None
             told(_line(rows[-1]))
         return rows
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(examine, claim.id, where) for claim in chosen]
+        waiting = {pool.submit(examine, claim.id, where): claim for claim in chosen}
+        rows = []
         for done in as_completed(waiting):
-            told(_line(done.result()))
-        return sorted((each.result() for each in waiting), key=lambda row: str(row["id"]))
+            failed = done.exception()  # a process that died, as for want of memory, takes the others' with it
+            rows.append(_named(waiting[done]) | _untested(failed) | {"seconds": 0.0} if failed else done.result())
+            told(_line(rows[-1]))
+        return sorted(rows, key=lambda row: str(row["id"]))
 
 
 def tally(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
-    """How many came out how."""
-    return {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in VERDICTS}
+    """How many came out how; how many could not be tested only where there are any."""
+    counts = {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in (*VERDICTS, UNTESTED)}
+    return {verdict: count for verdict, count in counts.items() if count or verdict != UNTESTED}
 
 
 def text(row: dict[str, Any]) -> str:
     """One claim to read on a terminal."""
-    numbers = "\n".join(f"  {name}: {_told_number(value)}" for name, value in row["numbers"].items())
-    remark = f"\n{row['remark']}" if row["remark"] else ""
-    return f"{row['id']} {row['label']} ({row['notes']}): {row['verdict']}\n{row['claim']}\n{numbers}{remark}"
+    lines = [f"{row['id']} {row['label']} ({row['notes']}): {row['verdict']}", row["claim"]]
+    lines += [f"  {name}: {_told_number(value)}" for name, value in row["numbers"].items()]
+    return "\n".join([*lines, row["remark"]] if row["remark"] else lines)
 
 
 def _strict(value: float) -> float | None:

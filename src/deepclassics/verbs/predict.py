@@ -55,7 +55,10 @@ def tested(runs: Sequence[Run]) -> list[dict[str, Any]]:
     the single ones and the gain on it. Rows of "name" and scores, as `judged` gives them."""
     from deepclassics.report.evidence import Evidence
 
-    _refuse_unlike(runs)
+    if len(runs) == 1:
+        _learnt(runs[0], "tested")
+    else:
+        _refuse_unlike(runs)
     found, parts = zip(*[Evidence(run).answers("test") for run in runs], strict=True)
     for run, part in zip(runs[1:], parts[1:], strict=True):
         if not same_examples(parts[0], part):
@@ -109,11 +112,15 @@ def same_examples(one: Columns, other: Columns) -> bool:
     """Whether two test parts hold the same examples in the same order.
 
     Runs of other seeds learn other means and deviations of the features from their training examples, so each feature
-    need be the same but for its scale and its zero.
+    need be the same but for its scale and its zero. What is right is in the user's unit and must be the same.
     """
     if one.tensors.keys() != other.tensors.keys():
         return False
     for name in one.tensors:
+        if name in ("label", "number"):
+            if not torch.equal(one[name], other[name]):
+                return False
+            continue
         first, second = (_scaled(part[name]) for part in (one, other))
         if first.shape != second.shape or not torch.allclose(first, second, atol=1e-3):
             return False
@@ -139,20 +146,36 @@ def _asked(run: Run, recipe: Recipe, inputs: Sequence[str], options: Any) -> tup
 
 
 def _refuse_unlike(runs: Sequence[Run]) -> None:
-    """Answers can be averaged where all are numbers of one column, or shares of the same classes."""
-    first = runs[0].spec().get("target")
-    for run in runs:
-        recipe, target = run.recipe(), run.spec().get("target")
-        if first is None or target is None or recipe.gives[0] not in ("label", "number"):
-            raise UserError(
-                f"Runs whose answers are averaged must answer with classes or numbers; {run.path} is of "
-                f"{recipe.name()}, whose answer is of another kind: {recipe.gives[0]}."
-            )
-        if (target["kind"], target.get("classes")) != (first["kind"], first.get("classes")):
-            raise UserError(
-                f"Runs whose answers are averaged must have learnt the same classes, or numbers; {run.path} has learnt "
-                f"others than {runs[0].path}."
-            )
+    """Answers can be averaged where all are numbers of one column, or shares of the same classes, of the same input."""
+    first = _learnt(runs[0], "averaged")
+    for run in runs[1:]:
+        other = _learnt(run, "averaged")
+        for what in first:
+            if first[what] != other[what]:
+                raise UserError(
+                    f"Runs whose answers are averaged must have learnt the same classes or numbers of one column, from "
+                    f"the same input; {run.path} has other {what} than {runs[0].path}. Leave one out."
+                )
+
+
+def _learnt(run: Run, done: str) -> dict[str, Any]:
+    """What a run has learnt, and from what input: what must be the same where runs are averaged.
+
+    Raises:
+        UserError: its answers are no classes or numbers of the data's target. `done` says what is done to them.
+    """
+    recipe, spec = run.recipe(), run.spec()
+    target = spec.get("target")
+    if target is None or recipe.gives[0] not in ("label", "number") or not recipe.answers_target:
+        raise UserError(
+            f"Answers that are {done} must be classes or numbers of a column that was learnt; those of {run.path}, a "
+            f"run of {recipe.name()}, are of another kind."
+        )
+    return {
+        "targets": (target["kind"], target["name"]),
+        "classes": target.get("classes"),
+        "inputs": [spec["kind"], *(spec.get(facts) for facts in ("order", "shape", "names"))],
+    }
 
 
 def text(rows: list[dict[str, Any]]) -> str:

@@ -15,9 +15,8 @@ from deepclassics.errors import UserError
 from deepclassics.flags import shown, typed
 from deepclassics.host import Host
 from deepclassics.idle import cores
-from deepclassics.progress import duration, figure
+from deepclassics.progress import duration, figure, many
 from deepclassics.recipe import Recipe
-from deepclassics.report.style import many
 
 
 def folder(recipe: Recipe) -> Path:

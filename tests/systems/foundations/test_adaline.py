@@ -77,7 +77,7 @@ def test_it_converges_to_the_least_squares(tmp_path: Path) -> None:
     result = carry_out(find("adaline")(), tmp_path / "run", HOST)
     assert result["scores"]["train/distance"] <= 1e-2
     assert 0 <= result["scores"]["train/excess"] < 1e-3
-    assert "from those of the least squared error" in result["remarks"][0]
+    assert "of their length away from the best" in result["remarks"][0]
 
 
 def test_a_constant_rate_goes_on_trembling() -> None:

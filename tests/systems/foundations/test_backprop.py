@@ -25,6 +25,7 @@ from deepclassics.data.streams import Columns, Shuffled
 from deepclassics.errors import UserError
 from deepclassics.host import Host
 from deepclassics.layers import gradients
+from deepclassics.layers.losses import pull_of_cross_entropy
 from deepclassics.learn import Clock, look
 from deepclassics.loop import carry_out
 from deepclassics.recipe import find
@@ -590,7 +591,7 @@ def test_s140_bn_forward_and_backward(seed: int, count: int, eps: float) -> None
 def test_softmax_with_cross_entropy_is_safe_where_the_softmax_overflows() -> None:
     z = torch.tensor([[1000.0, 0.0, -1000.0], [0.1, 0.2, 0.3]], dtype=torch.float64, requires_grad=True)
     label = torch.tensor([1, 2])
-    loss, dz = gradients.cross_entropy(z.detach(), label)
+    loss, dz = pull_of_cross_entropy(z.detach(), label)
     right = F.cross_entropy(z, label)
     assert float(loss) == CLOSE(float(right.detach()), rel=1e-14)
     close(dz, torch.autograd.grad(right, z)[0])
@@ -753,4 +754,13 @@ def test_two_ranks_in_the_notes_order_see_the_whole_batch(forks: Any, tmp_path: 
     together = str(tmp_path / "together")
     assert forks(recipes.rank, [("backprop", knobs, together, number, 2, port) for number in range(2)]) == [0, 0]
     alone = recipes.train(BackpropRecipe(**knobs), tmp_path / "alone").model.state_dict()
-    close(Run.open(together).checkpoint()["parts"]["model"]["weight"], alone["weight"], 1e-12)
+    checkpoint = Run.open(together).checkpoint()
+    close(checkpoint["parts"]["model"]["weight"], alone["weight"], 1e-12)
+    # What is shown of an update: its gradient is of all examples, the deltas are those of each rank's own.
+    wholes = Run.open(tmp_path / "alone").snapshots()
+    for (step, shared), (_, whole) in zip(Run.open(together).snapshots(), wholes, strict=True):
+        if step:
+            close(shared["product"], whole["product"], 1e-12)
+            close(whole["product"], (whole["after"] - whole["before"]) / raw.lr, 1e-12)
+    traces = [rank["parts"]["trace"]["value"] for rank in checkpoint["ranks"]]
+    assert sorted(torch.cat([trace["example"] for trace in traces]).tolist()) == [0, 1, 2, 3]

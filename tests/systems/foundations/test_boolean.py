@@ -198,6 +198,17 @@ def test_concl15_units_at_fixed_depth() -> None:
         assert is_right(draft_of(parity(16), "hybrid", depth=depth)[0], parity(16))
 
 
+@pytest.mark.parametrize("inputs", [2, 5, 8])
+def test_concl15_is_told_of_no_more_stages_than_there_are(inputs: int) -> None:
+    levels = (inputs - 1).bit_length()
+    for depth in (levels + 1, 20):
+        assert conclusions(inputs, depth) == conclusions(inputs, levels)
+    told = conclusions(inputs, 20)[5]
+    assert f"with k = {levels} stages of pairs, all that there are," in told
+    assert f"in 2k+2 = {2 * levels + 2} layers" in told
+    assert "all that there are" not in conclusions(inputs, levels - 1)[5]
+
+
 def test_concl152_too_few_layers_cost_exponentially() -> None:
     """C049: the last hidden layer has 2^(N/2^k - 1) units."""
     for depth, width in ((1, 2**7), (2, 2**3), (3, 2)):
@@ -245,6 +256,28 @@ def test_the_fewest_terms_of_eight_inputs(seed: int, share: float) -> None:
         assert torch.equal(cover.any(0), values)
         assert set(map(tuple, terms.tolist())) <= set(map(tuple, prime_implicants(values).tolist()))
         assert bool((cover & (cover.sum(0) == 1)).any(1).all())
+
+
+def test_the_function_of_twelve_inputs_with_the_most_primes_is_minimised() -> None:
+    """1 where 4 to 8 inputs are: 12!/(4! 4! 4!) primes, each of four inputs that are 1, four that are 0, four free."""
+    count = rows(12).sum(1)
+    values = (count >= 4) & (count <= 8)
+    assert len(prime_implicants(values)) == 34_650
+    terms, proved = fewest_terms(values)
+    assert not proved
+    assert len(terms) < 600 < int(values.sum())
+    assert torch.equal(covered(terms, rows(12).to(torch.int8)).any(0), values)
+
+
+@given(FUNCTIONS)
+@settings(max_examples=40, deadline=None)
+def test_a_term_covers_the_rows_that_have_what_it_asks_for(values: Tensor) -> None:
+    inputs = len(values).bit_length() - 1
+    terms, where = prime_implicants(values), rows(inputs).to(torch.int8)
+    found = covered(terms, where)
+    for term, row in itertools.product(range(len(terms)), range(len(where))):
+        pairs = zip(terms[term].tolist(), where[row].tolist(), strict=True)
+        assert bool(found[term, row]) == all(asked in (FREE, has) for asked, has in pairs)
 
 
 def test_where_no_cover_is_found_the_greedy_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -355,6 +388,9 @@ def test_another_table_in_the_same_file_is_not_gone_on_with(tmp_path: Path, caps
     table.write_text("a,b,y\n0,0,1\n0,1,1\n1,0,0\n1,1,0\n")
     assert spec != Boolean(data=str(table)).load().spec
     assert spec["ones"] == Boolean(data=str(table)).load().spec["ones"], "the same number of ones: the digest tells"
+    code, _, told = run(capsys, "run", "boolean", "--data", str(table), "--out", out)
+    assert code == 2
+    assert "was begun on other data" in told
 
 
 def test_pictures_of_functions_that_cannot_be_drawn_are_sentences(tmp_path: Path) -> None:

@@ -239,6 +239,20 @@ def test_levenberg_and_marquardt_end_where_scipys_does(text: str, start: tuple[f
     assert learner.state.value["ended"]["lm"][0] == "rest"
 
 
+def test_levenberg_and_marquardts_step_is_the_same_wherever_its_numbers_lie() -> None:
+    """Law 3: LAPACK's gelsy adds up in another order where a matrix begins at another address."""
+    generator = torch.Generator().manual_seed(0)
+    for size in (2, 3, 5, 9):
+        root = torch.randn(size, size, generator=generator, dtype=torch.float64)
+        vector = torch.randn(size, generator=generator, dtype=torch.float64)
+        steps = []
+        for _ in range(50):
+            kept = torch.zeros(len(steps) % 7 + 1, dtype=torch.float64)  # moves what is allocated after it
+            steps.append(damped(root.T @ root, vector.clone(), 1e-3))
+            del kept
+        assert all(torch.equal(step, steps[0]) for step in steps)
+
+
 def test_damping_turns_gauss_newton_into_descent() -> None:
     """S113: lambda 0 is Gauss and Newton's step, a large one points down the gradient."""
     where, w = ground(ROSENBROCK), t(-1.2, 1.0)
@@ -811,3 +825,10 @@ def test_losses_that_reach_zero_have_a_logarithmic_scale_all_the_same() -> None:
     assert axes.get_yscale() == "log"
     assert min(axes.lines[0].get_ydata()) > 0
     assert contour.races({"a": ([0, 1], [1.0, 0.9])}, "rate").axes[0].get_yscale() == "linear"
+
+
+def test_a_net_too_large_to_race_on_is_refused_before_it_is_made(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["run", "descent", "--data", "iris", "--hidden", "100000000", "--optimizer", "adam"])
+    assert end.value.code == 2
+    assert "at most 1,000,000 weights; with hidden 100000000 it has 800,000,003" in capsys.readouterr().err

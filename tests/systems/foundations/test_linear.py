@@ -24,9 +24,9 @@ from deepclassics.systems.foundations.linear import (
     Affine,
     Linear,
     LinearRecipe,
-    bound,
-    curvature,
-    fitting,
+    curvature_bound,
+    input_curvature,
+    learner_for,
     lowest,
     shrunk,
 )
@@ -89,7 +89,7 @@ def test_the_shortest_of_many_solutions_is_found() -> None:
     kinds = torch.nn.functional.one_hot(torch.randint(3, (60,), generator=generator)).float()
     batch = {"features": kinds, "number": kinds @ torch.tensor([1.0, 2.0, 5.0])}
     model = Linear(3, 0, 0.0, 1.0, 1.0)
-    fitting(model, "closed", lr=None, momentum=0, schedule="constant", l1=0, l2=0, tolerance=1e-6).step(
+    learner_for(model, "closed", lr=None, momentum=0, schedule="constant", l1=0, l2=0, tolerance=1e-6).step(
         batch, Clock(0, 1, 1)
     )
     torch.testing.assert_close(model.number(model(batch)), batch["number"])
@@ -104,8 +104,8 @@ def small(seed: int = 0, count: int = 40) -> tuple[Tensor, Tensor]:
 
 
 def model_of(x: Tensor, method: str, batch: int = 1) -> Linear:
-    spec = {"examples": {"train": len(x)}, "curvature": curvature(Columns(features=x))}
-    return Linear(x.shape[1], 0, 0.0, 1.0, bound(spec, method, batch))
+    spec = {"examples": {"train": len(x)}, "curvature": input_curvature(Columns(features=x))}
+    return Linear(x.shape[1], 0, 0.0, 1.0, curvature_bound(spec, method, batch))
 
 
 def test_linreg_rules_of_the_notes() -> None:
@@ -117,7 +117,7 @@ def test_linreg_rules_of_the_notes() -> None:
         with torch.no_grad():
             model.weight.copy_(torch.tensor([[0.1, 0.2, 0.3]]))
         before = torch.tensor([0.1, 0.2, 0.3, 0.0])
-        learner = fitting(model, method, lr=0.05, momentum=0, schedule="constant", l1=0, l2=0, tolerance=1e-6)
+        learner = learner_for(model, method, lr=0.05, momentum=0, schedule="constant", l1=0, l2=0, tolerance=1e-6)
         learner.step({"features": x[rows], "number": y[rows]}, Clock(0, 10, 1))
         count = len(x[rows])
         wanted = before + 0.05 / count * ((y[rows] - ones[rows] @ before)[:, None] * ones[rows]).sum(0)
@@ -134,7 +134,7 @@ def errors(schedule: str, lr: float, order: str = "shuffled", passes: int = 60) 
     columns = Columns(features=x, number=y)
     stream = Shuffled(columns, 1, 0)
     model = model_of(x, "stochastic")
-    learner = fitting(model, "stochastic", lr=lr, momentum=0, schedule=schedule, l1=0, l2=0, tolerance=1e-6)
+    learner = learner_for(model, "stochastic", lr=lr, momentum=0, schedule=schedule, l1=0, l2=0, tolerance=1e-6)
     steps, found = passes * len(x), []
     for step in range(steps):
         batch = columns.take(torch.tensor([step % len(x)])) if order == "sorted" else stream.at(step)
@@ -148,7 +148,7 @@ def test_sgd_dir_stochastic_descent_ends_within_its_noise() -> None:
     """C073: batch descent ends at the least squares, stochastic descent O(sqrt(lr)) beside it."""
     x, y = small()
     model = model_of(x, "batch")
-    learner = fitting(model, "batch", lr=None, momentum=0, schedule="constant", l1=0, l2=0, tolerance=1e-7)
+    learner = learner_for(model, "batch", lr=None, momentum=0, schedule="constant", l1=0, l2=0, tolerance=1e-7)
     stream = Whole(Columns(features=x, number=y))
     for step in range(2000):
         learner.step(stream.at(step), Clock(step, 2000, 1))
@@ -248,7 +248,7 @@ def test_the_curvature_is_the_largest_eigenvalue_words_included() -> None:
     x, hot = torch.randn(50, 2), (torch.rand(50, 4) < 0.3).long()
     words = torch.tensor([(row.nonzero().flatten().tolist() + [-1] * 4)[:4] for row in hot], dtype=torch.int32)
     whole = torch.cat([x, hot, torch.ones(50, 1)], 1)
-    found = curvature(Columns(features=x, words=words))
+    found = input_curvature(Columns(features=x, words=words))
     assert found["all"] == pytest.approx(float(torch.linalg.eigvalsh(whole.T @ whole / 50)[-1]), rel=1e-2)
     assert found["one"] == pytest.approx(float(whole.square().sum(1).max()), rel=1e-5)
 

@@ -22,7 +22,7 @@ from deepclassics.loop import carry_out
 from deepclassics.recipe import Recipe
 from deepclassics.report import page, weights
 from deepclassics.run import Run
-from deepclassics.systems.foundations.linear import fitting
+from deepclassics.systems.foundations.linear import learner_for
 from deepclassics.systems.foundations.logistic import Logistic, LogisticRecipe
 from deepclassics.systems.foundations.mlp import MLPRecipe
 
@@ -66,7 +66,7 @@ def test_logistic_unit_recovers_the_probabilities_it_was_drawn_from() -> None:
     x = 4 * torch.rand(20_000, 1, generator=generator) - 2
     label = (torch.rand(20_000, generator=generator) < torch.sigmoid(2 * x[:, 0] - 0.5)).long()
     model = Logistic(1, 0, 1.0)
-    learner = fitting(model, "newton", lr=None, momentum=0, schedule="constant", l1=0, l2=0, tolerance=1e-6)
+    learner = learner_for(model, "newton", lr=None, momentum=0, schedule="constant", l1=0, l2=0, tolerance=1e-6)
     for step in range(20):
         learner.step({"features": x, "label": label}, Clock(step, 20, 1))
     assert float(model.weight.detach()) == pytest.approx(2, rel=0.1)
@@ -142,7 +142,7 @@ def test_classes_that_a_plane_parts_do_no_harm() -> None:
     x = torch.tensor([[-2.0], [-1.0], [1.0], [3.0]])
     batch = {"features": x, "label": torch.tensor([0, 0, 1, 1])}
     model = Logistic(1, 0, 1.0)
-    learner = fitting(model, "newton", lr=None, momentum=0, schedule="constant", l1=0, l2=0, tolerance=1e-6)
+    learner = learner_for(model, "newton", lr=None, momentum=0, schedule="constant", l1=0, l2=0, tolerance=1e-6)
     losses = [float(learner.step(batch, Clock(step, 40, 1))["loss"]) for step in range(40)]
     assert all(math.isfinite(loss) for loss in losses)
     assert losses[-1] < 1e-3
@@ -157,7 +157,7 @@ def test_newton_does_not_overshoot_from_a_bad_start() -> None:
     model = Logistic(2, 0, 1.0)
     with torch.no_grad():
         model.weight.fill_(-8.0)
-    learner = fitting(model, "newton", lr=None, momentum=0, schedule="constant", l1=0, l2=0.01, tolerance=1e-6)
+    learner = learner_for(model, "newton", lr=None, momentum=0, schedule="constant", l1=0, l2=0.01, tolerance=1e-6)
     losses = []
     for step in range(30):
         losses.append(float(learner.step(batch, Clock(step, 30, 1))["loss"]))

@@ -14,6 +14,8 @@ from deepclassics.errors import UserError
 from deepclassics.flags import build
 from deepclassics.host import Host
 from deepclassics.layers.activations import ACTIVATIONS
+from deepclassics.layers.gradients import linear_backward, recursion
+from deepclassics.layers.losses import pull_of_cross_entropy
 from deepclassics.learn import Backprop, Clock
 from deepclassics.loop import carry_out
 from deepclassics.recipe import find
@@ -202,6 +204,23 @@ def test_one_update_by_hand() -> None:
         torch.testing.assert_close(parameter.detach(), before - 0.5 * gradient)
 
 
+def test_layers_that_reuse_memory_find_the_gradients_of_the_plain_form() -> None:
+    """S084, S085: `Dense` and `Activated` against `linear_backward` and `recursion` of `layers/gradients.py`."""
+    written, _, batch = learners(hidden=(7, 5, 4), activation="tanh", clip_value=None)
+    linears = [layer for layer in written.model.layers if isinstance(layer, nn.Linear)]
+    weights = [layer.weight.detach().clone() for layer in linears]
+    values = [batch["features"]]
+    for layer in linears[:-1]:
+        values.append(torch.tanh(values[-1] @ layer.weight.detach().T + layer.bias.detach()))
+    _, last = pull_of_cross_entropy(values[-1] @ weights[-1].T + linears[-1].bias.detach(), batch["label"])
+    deltas = recursion(last, weights, [*(1 - value.square() for value in values[1:]), torch.ones_like(last)])
+    written.step(batch, Clock(0, 1, 1))
+    for layer, weight, value, delta in zip(linears, weights, values, deltas, strict=True):
+        _, d_weight, d_bias = linear_backward(delta, value, weight)
+        torch.testing.assert_close(layer.weight.grad, d_weight)
+        torch.testing.assert_close(layer.bias.grad, d_bias)
+
+
 def test_the_written_pass_keeps_fp32_under_autocast() -> None:
     one, other = (learners(dtype=torch.float32)[0] for _ in range(2))
     batch = learners(dtype=torch.float32)[2]
@@ -244,6 +263,8 @@ def test_auto_says_what_it_chose() -> None:
     assert recipe(batch_norm=True).chosen(classes)["backward"] == "autograd"
     assert recipe(optimizer="adagrad").chosen(classes)["backward"] == "autograd"
     assert recipe(loss="squared_error", initial="orthogonal", backward="autograd").chosen(classes) == {}
+    assert recipe(activation="tanh").starts(number) == ("glorot", "zeros")
+    assert recipe(initial="orthogonal").starts(number) == ("orthogonal", "orthogonal")
 
 
 @pytest.mark.parametrize("knobs", [{"batch_norm": True}, {"optimizer": "rmsprop"}])

@@ -242,6 +242,7 @@ def test_the_run_of_the_sine_has_order_one(tmp_path: Path) -> None:
         ({"data": "sine", "method": "cylinders"}, "takes functions of 2 variables; this one has 1: x"),
         ({"data": "a + b + c", "pulses": 50}, "at most 50,000 of them in all; got 125,000"),
         ({"data": "sine", "width": 1e-9}, "at most 50,000 of them in all"),
+        ({"data": "sine", "width": 1e-310}, "at most 50,000 of them in all; got 1,000,000,000"),
         ({"data": "sine", "low": 10}, "the bounds of x must be in order; got 10 and 3.14159"),
         ({"data": "open('x')"}, "there is no function 'open'"),
     ],

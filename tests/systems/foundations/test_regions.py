@@ -17,7 +17,7 @@ from deepclassics.data.kinds.function import strewn
 from deepclassics.data.kinds.region import Region, polygon
 from deepclassics.errors import UserError
 from deepclassics.host import Host
-from deepclassics.layers.units import Draft, Units
+from deepclassics.layers.units import Draft, Units, decide
 from deepclassics.learn import look
 from deepclassics.loop import carry_out
 from deepclassics.recipe import find
@@ -28,13 +28,13 @@ from deepclassics.systems.foundations.regions import (
     best_threshold,
     cells,
     convex_pieces,
-    decide,
     of_cells,
     of_cylinders,
     of_parity,
     of_picture,
     of_polygons,
     profile,
+    profiles,
     rectangles,
     shares,
 )
@@ -431,10 +431,16 @@ def test_too_many_lines_for_their_cells_are_refused_and_xors_take_them(tmp_path:
     assert result["scores"]["test/units"] == 66 + 3 * 65
 
 
+def test_nor_are_all_cells_named_for_the_picture_of_one_against_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deepclassics.systems.foundations.regions.LINES", 5)
+    monkeypatch.setattr("deepclassics.systems.foundations.regions.CYLINDERS", 0)  # of them there is another test
+    assert against(board(6), Regions(method="xor", fit=False))[1] == [("XORs in pairs", 6 + 3 * 5, 0)]
+
+
 def test_a_run_tells_its_units_layer_by_layer(tmp_path: Path) -> None:
     result = carry_out(find("regions")(), tmp_path / "run", HOST)
     scores = {name: result["scores"][f"test/{name}"] for name in ("error", "iou", "units", "layers", "parameters")}
-    assert scores == {"error": 0, "iou": 1, "units": 13, "layers": 3, "parameters": 45}
+    assert scores == {"error": 0, "iou": 1, "units": 13, "layers": 3, "parameters": 43}  # two lines are level
     assert result["remarks"][0].startswith("Built by polygons: 10 + 2 + 1 = 13 units")
 
 
@@ -456,7 +462,7 @@ def test_the_pictures_are_drawn(name: str) -> None:
             plane.region(lambda points: decide(network, points), region, network),
             plane.region(lambda points: torch.zeros(len(points)), region, network),
             plane.against([("radius 0.2", 400, 0.1), ("radius 0.1", 900, 0.04)], [("two", 13, 0.0)]),
-            plane.cylinder(32),
+            plane.cylinder(*profiles(32)),
         ):
             figure.savefig(file := io.BytesIO(), format="png")
             assert len(file.getvalue()) > 10_000

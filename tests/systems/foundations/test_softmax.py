@@ -17,7 +17,7 @@ from deepclassics.loop import carry_out
 from deepclassics.recipe import Recipe
 from deepclassics.report import page
 from deepclassics.run import Run
-from deepclassics.systems.foundations.linear import bound, curvature, fitting
+from deepclassics.systems.foundations.linear import curvature_bound, input_curvature, learner_for
 from deepclassics.systems.foundations.logistic import Logistic, LogisticRecipe
 from deepclassics.systems.foundations.softmax import Softmax, SoftmaxRecipe
 
@@ -102,9 +102,9 @@ def test_the_rate_that_is_chosen_is_safe(method: str) -> None:
         torch.manual_seed(0)
         x = scale * torch.randn(64, 4)
         label = (x[:, 0] > 0).long() + (x[:, 1] > scale).long()
-        spec = {"examples": {"train": 64}, "curvature": curvature(Columns(features=x))}
-        model = Softmax(4, 0, 3, bound(spec, method, 8))
-        learner = fitting(model, method, lr=None, momentum=0, schedule="constant", l1=0, l2=0, tolerance=1e-6)
+        spec = {"examples": {"train": 64}, "curvature": input_curvature(Columns(features=x))}
+        model = Softmax(4, 0, 3, curvature_bound(spec, method, 8))
+        learner = learner_for(model, method, lr=None, momentum=0, schedule="constant", l1=0, l2=0, tolerance=1e-6)
         size = {"batch": 64, "minibatch": 8, "stochastic": 1}[method]
         losses = []
         for step in range(128):

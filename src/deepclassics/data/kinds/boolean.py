@@ -14,7 +14,6 @@ Letters: N inputs, M rows.
 """
 
 import csv
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,11 +24,13 @@ import torch
 from torch import Tensor
 
 from deepclassics.data import expressions
+from deepclassics.data.kinds.function import digest
 from deepclassics.data.streams import Batch, Columns, Splits
-from deepclassics.errors import UserError, meant
+from deepclassics.errors import UserError, meant, short
 
 ENDINGS = (".csv", ".tsv")
 MOST = 20  # inputs: a table of 2^20 rows
+WORK = 5 * 10**9  # names and signs of an expression, times rows
 VALUES = {"0": False, "1": True, "false": False, "true": True}
 OUTPUTS = ("output", "out")
 _WORD = re.compile(r"\s*([A-Za-z]+):([\w.,+-]*)\s*")
@@ -88,8 +89,14 @@ def from_words(data: str) -> Truth:
     if word := _WORD.fullmatch(data):
         return _of_values(word[2]) if word[1] == "truth" else _of_family(word[1], word[2])
     expression = expressions.boolean(data)
-    _check_count(expression.names, f"'{_short(data)}'")
+    _check_count(expression.names, f"'{short(data)}'")
     names = expression.names
+    length = 2 ** len(names)
+    if length * len(expression.steps) > WORK:
+        raise UserError(
+            f"'{short(data)}' must have at most {WORK // length:,} names and signs for {length:,} rows, to be worked "
+            f"out in seconds; it has {len(expression.steps):,}. Shorten it, or give its truth table as a file."
+        )
     return Truth(names, expression({name: column(len(names), place) for place, name in enumerate(names)}), text=data)
 
 
@@ -98,7 +105,7 @@ def _of_values(text: str) -> Truth:
     if inputs < 1 or len(text) != 2**inputs or set(text) - {"0", "1"}:
         raise UserError(
             f"truth: must be followed by 2, 4, 8, ... values, each 0 or 1, as truth:0110; got {len(text)} "
-            f"characters, '{_short(text)}'."
+            f"characters, '{short(text)}'."
         )
     names = _numbered(inputs)
     _check_count(names, "truth")
@@ -112,7 +119,7 @@ def _of_family(word: str, number: str) -> Truth:
             f"{', '.join(f'{name}:N' for name in FAMILIES)}, and truth:0110."
         )
     if not (number.isascii() and number.isdigit() and 1 <= int(number[:9]) <= MOST):
-        raise UserError(f"{word}: must be followed by the number of inputs, 1 to {MOST}; got '{_short(number)}'.")
+        raise UserError(f"{word}: must be followed by the number of inputs, 1 to {MOST}; got '{short(number)}'.")
     inputs = int(number)
     return Truth(_numbered(inputs), FAMILIES[word](_counted(inputs), inputs))
 
@@ -155,7 +162,7 @@ def from_path(path: Path) -> Truth:
         if values[row] not in (-1, value):
             told = ", ".join(f"{name}={bit}" for name, bit in zip(inputs, bits, strict=True))
             raise UserError(
-                f"{path}, line {number}: a row must have one value; {_short(told)} is {value} here and {1 - value} "
+                f"{path}, line {number}: a row must have one value; {short(told)} is {value} here and {1 - value} "
                 f"before. Take one of the two out."
             )
         values[row] = value
@@ -190,10 +197,10 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 def _bits(cells: Iterable[str], names: Sequence[str], where: str) -> list[int]:
     cells = list(cells)
     if len(cells) != len(names):
-        raise UserError(f"{where}: a row must have {len(names)} values, {_short(', '.join(names))}; got {len(cells)}.")
+        raise UserError(f"{where}: a row must have {len(names)} values, {short(', '.join(names))}; got {len(cells)}.")
     for cell, name in zip(cells, names, strict=True):
         if cell.lower() not in VALUES:
-            raise UserError(f"{where}: {name} must be 0 or 1, or false or true; got '{_short(cell)}'.")
+            raise UserError(f"{where}: {name} must be 0 or 1, or false or true; got '{short(cell)}'.")
     return [int(VALUES[cell.lower()]) for cell in cells]
 
 
@@ -207,8 +214,7 @@ def splits(raw: Truth, *, seed: int, valid: float, test: float) -> Splits:
         "names": list(raw.names),
         "target": {"kind": "class", "name": "value", "classes": ["0", "1"]},
         "ones": int(raw.values.sum()),
-        # So that a run is not gone on with after its table was changed.
-        "digest": hashlib.sha256(raw.values.to(torch.uint8).numpy().tobytes()).hexdigest()[:16],
+        "content": digest(raw.values),
     }
     return Splits(spec, columns, None, columns)
 
@@ -236,15 +242,15 @@ def _row(word: str, known: Sequence[str]) -> list[int]:
         pairs = {name.strip(): value.strip() for name, _, value in parts}
         for name in pairs:
             if name not in known:
-                raise UserError(f"'{_short(word)}': there is no input '{name}'.{meant(name, known)}")
+                raise UserError(f"'{short(word)}': there is no input '{name}'.{meant(name, known)}")
         if missing := [name for name in known if name not in pairs]:
-            raise UserError(f"'{_short(word)}' must give every input; {_short(', '.join(missing))} is missing.")
+            raise UserError(f"'{short(word)}' must give every input; {short(', '.join(missing))} is missing.")
         if len(pairs) < len(cells):
-            raise UserError(f"'{_short(word)}' must give every input once; it gives one of them twice.")
+            raise UserError(f"'{short(word)}' must give every input once; it gives one of them twice.")
         cells = [pairs[name] for name in known]
     elif len(cells) == 1 and len(word) == len(known) and set(word) <= {"0", "1"}:
         cells = list(word)
-    return _bits(cells, known, f"'{_short(word)}'")
+    return _bits(cells, known, f"'{short(word)}'")
 
 
 def _asked(path: Path, known: Sequence[str]) -> Iterator[list[int]]:
@@ -255,14 +261,10 @@ def _asked(path: Path, known: Sequence[str]) -> Iterator[list[int]]:
         if number == 0 and not set(map(str.lower, cells)) <= VALUES.keys():
             if missing := [name for name in known if name not in cells]:
                 raise UserError(
-                    f"{path}: the first line must name every input; {_short(', '.join(missing))} is missing."
+                    f"{path}: the first line must name every input; {short(', '.join(missing))} is missing."
                 )
             places, width = [cells.index(name) for name in known], len(cells)
         elif len(cells) != width:
             raise UserError(f"{path}, line {line}: a row must have {width} values; got {len(cells)}.")
         else:
             yield _bits([cells[place] for place in places], known, f"{path}, line {line}")
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -8,6 +8,7 @@ A function comes from one of
 Letters: N points, D variables, B examples.
 """
 
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -20,10 +21,11 @@ from torch import Tensor
 
 from deepclassics.data.expressions import Expression, arithmetic, is_formula
 from deepclassics.data.streams import Batch, Columns, Splits
-from deepclassics.errors import UserError, meant
+from deepclassics.errors import UserError, meant, short
 
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 LARGEST = 1e100  # of the numbers: their squares can still be summed
+VARIABLES = 100  # at most: every one costs memory wherever the function is looked at
 PLACES = 20_000  # where an expression is looked at
 
 
@@ -62,7 +64,7 @@ class Function:
             first = int(bad.nonzero()[0])
             place = ", ".join(f"{name} = {value:g}" for name, value in zip(self.names, x[first].tolist(), strict=True))
             raise UserError(
-                f"'{_short(self.text)}' must be a finite number everywhere between its bounds; at {place} it is "
+                f"'{short(self.text)}' must be a finite number everywhere between its bounds; at {place} it is "
                 f"{float(y[first])}. Choose other bounds."
             )
         return y
@@ -98,7 +100,7 @@ class Function:
         if float(values.max()) > 1e9 * (1 + coarse):
             place = ", ".join(f"{name} = {value:g}" for name, value in zip(self.names, best.tolist(), strict=True))
             raise UserError(
-                f"'{_short(self.text)}' must be finite everywhere between its bounds; near {place} it grows beyond all "
+                f"'{short(self.text)}' must be finite everywhere between its bounds; near {place} it grows beyond all "
                 f"bounds. Choose other bounds."
             )
 
@@ -139,7 +141,8 @@ def from_words(data: str) -> Function:
     """The function that an expression writes down."""
     expression = arithmetic(data)
     if not expression.names:
-        raise UserError(f"'{_short(data)}' must have a variable, as x in 'x**2'; it is always the same number.")
+        raise UserError(f"'{short(data)}' must have a variable, as x in 'x**2'; it is always the same number.")
+    _check_count(expression.names, f"'{short(data)}'")
     return Function(expression.names, expression, text=data)
 
 
@@ -154,6 +157,7 @@ def from_path(path: Path) -> Function:
         raise UserError(f"{path.name} must hold points: a column for each variable and one for the value; got {what}.")
     value = next((name for name in names if name.lower() == "y"), names[-1])
     names.remove(value)
+    _check_count(names, path.name)
     columns = torch.stack([_numbers(frame[name], name, path.name) for name in [*names, value]], 1)
     places, group = columns[:, :-1].unique(dim=0, return_inverse=True)
     counts = torch.bincount(group, minlength=len(places))
@@ -169,6 +173,28 @@ def from_path(path: Path) -> Function:
     )
 
 
+def _check_count(names: Sequence[str], where: str) -> None:
+    if len(names) > VARIABLES:
+        raise UserError(f"{where} must have at most {VARIABLES} variables; got {len(names):,}.")
+
+
+def digest(*columns: Tensor) -> str:
+    """A word that changes with the data, so that a run is not gone on with after its file was changed.
+
+    The last digits of numbers do not count: they are another machine's if it rounds otherwise.
+    """
+    found = hashlib.sha256()
+    for column in columns:
+        parts = [column]
+        if column.is_floating_point():
+            mantissa, exponent = torch.frexp(column)
+            parts = [mantissa.float() + 0.0, exponent]  # + 0.0: so that -0.0 is 0.0
+        for part in parts:
+            found.update(f"{tuple(part.shape)}".encode())
+            found.update(part.contiguous().numpy().tobytes())
+    return found.hexdigest()[:16]
+
+
 def splits(raw: Function, *, seed: int, valid: float, test: float) -> Splits:
     """The function itself to learn from: where it is looked at, the system decides."""
     spec: dict[str, Any] = {
@@ -179,6 +205,8 @@ def splits(raw: Function, *, seed: int, valid: float, test: float) -> Splits:
         "bounds": [list(pair) for pair in raw.bounds],
         "examples": {"train": len(raw.points[1])} if raw.points is not None else {},
     }
+    if raw.points is not None:
+        spec["content"] = digest(*raw.points)
     return Splits(spec, raw)
 
 
@@ -227,13 +255,13 @@ def _place(word: str, variables: list[str]) -> list[float]:
                 raise UserError(f"'{word}': there is no variable '{name}'; {known}.{meant(name, variables)}")
         cells = [given.get(name, "") for name in variables]
     if len(cells) != len(variables) or not all(cells):
-        raise UserError(f"A place must have a number for each of {', '.join(variables)}; got '{_short(word)}'.")
+        raise UserError(f"A place must have a number for each of {', '.join(variables)}; got '{short(word)}'.")
     numbers = []
     for name, cell in zip(variables, cells, strict=True):
         try:
             numbers.append(float(cell))
         except ValueError:
-            raise UserError(f"{name} must be a number, as in {_example(variables)}; got '{_short(cell)}'.") from None
+            raise UserError(f"{name} must be a number, as in {_example(variables)}; got '{short(cell)}'.") from None
         if not abs(numbers[-1]) < float("inf"):
             raise UserError(f"{name} must be a finite number; got {cell}.")
     return numbers
@@ -247,14 +275,10 @@ def _numbers(series: Any, name: str, where: str) -> Tensor:  # -> (N,) of float6
     bad = ~(numbers.abs() < LARGEST)
     if bool(bad.any()):
         row = int(bad.nonzero()[0])
-        got = "nothing" if pd.isna(series.iloc[row]) else f"'{_short(str(series.iloc[row]))}'"
+        got = "nothing" if pd.isna(series.iloc[row]) else f"'{short(str(series.iloc[row]))}'"
         raise UserError(f"{where}, row {row + 1:,}: '{name}' must be a finite number; got {got}.")
     return numbers
 
 
 def _example(variables: list[str]) -> str:
     return "'" + ",".join(["0.5", "-1", "2"][place % 3] for place in range(len(variables))) + "'"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -29,6 +29,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from deepclassics.data import objects
+from deepclassics.data.kinds.function import digest
 from deepclassics.data.streams import Batch, Columns, Splits
 from deepclassics.errors import UserError, meant
 
@@ -38,7 +40,6 @@ LOSSES = ("squared", "mean_squared", "cross_entropy", "score")
 ORDERS = ("correct", "notes")
 KEYS = ("inputs", "units", "layers", "outputs", "target", "examples", "loss", "lr", "order")
 UNITS, CONNECTIONS, EXAMPLES = 300, 5000, 10_000  # at most: a trace is read number by number
-BYTES = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,8 @@ def wired(
         raise UserError(f"{where} must have inputs and units; it has no {'units' if inputs else 'inputs'}.")
     if len(set(inputs)) < len(inputs):
         raise UserError(f"{where}: every input must have a name of its own; got {', '.join(inputs)}.")
+    if "bias" in (*inputs, *by_name):  # its connections would be called as those of the biases: "bias→h"
+        raise UserError(f"{where}: bias must be no name of an input or a unit, for biases are called so. Name it anew.")
     check_size(where, len(inputs) + len(by_name), sum(len(unit.weights) for unit in by_name.values()))
     for unit in by_name.values():
         _check(unit, [*inputs, *by_name], where)
@@ -217,22 +220,8 @@ def from_path(path: Path) -> Network:
     Raises:
         UserError: names the file and what must be there.
     """
-    try:
-        if path.stat().st_size > BYTES:
-            raise UserError(f"{path} must have at most {BYTES:,} bytes; it has {path.stat().st_size:,}.")
-        told = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise UserError(f"{path} must be a file that can be read; {(error.strerror or str(error)).lower()}.") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} must be UTF-8 text; byte {error.start:,} is not. Save it as UTF-8.") from None
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}, line {error.lineno}: must be JSON; {error.msg}.") from None
-    except (RecursionError, ValueError):  # nested too deeply; a whole number of more digits than Python reads
-        raise UserError(
-            f"{path} must be JSON of a network; it is nested too deeply or has too long a number."
-        ) from None
     where = str(path)
-    told = _is(told, dict, f"{where} must hold an object with the keys {', '.join(KEYS)}")
+    told = _is(objects.read(path), dict, f"{where} must hold an object with the keys {', '.join(KEYS)}")
     _check_keys(told, KEYS, where)
     if ("units" in told) == ("layers" in told):
         raise UserError(f"{where} must have either units or layers; it has {'both' if 'units' in told else 'neither'}.")
@@ -270,8 +259,10 @@ def _layers(told: Any, inputs: list[str], where: str) -> list[Unit]:
         weights = _is(row.get("weights"), list, f"{place}: weights must be a list with a row for every unit")
         named = row.get("units", len(weights))
         if isinstance(named, int):
+            if named > UNITS:
+                raise UserError(f"{place}: units must be at most {UNITS}; got {named}.")
             letter = "y" if number == len(layers) else f"h{number}."
-            named = [f"{letter}{unit}" for unit in range(1, min(named, UNITS + 1) + 1)]
+            named = [f"{letter}{unit}" for unit in range(1, named + 1)]
         names = _names(named, f"{place}: units")
         biases = row.get("biases")
         biases = [None] * len(names) if biases is None else _is(biases, list, f"{place}: biases must be a list")
@@ -376,6 +367,8 @@ def splits(raw: Network, *, seed: int, valid: float, test: float) -> Splits:
     columns = {"example": torch.arange(len(raw.x)), "input": raw.x}
     if raw.target is not None:
         columns["target"] = raw.target
+    weights = [weight for unit in raw.units for weight in (*dict(unit.weights).values(), unit.bias or 0.0)]
+    numbers = torch.tensor([*weights, raw.lr], dtype=torch.float64)
     spec = {
         "kind": "network",
         "data": raw.name,
@@ -390,6 +383,7 @@ def splits(raw: Network, *, seed: int, valid: float, test: float) -> Splits:
         "order": raw.order,
         "note": raw.note,
         "examples": {"train": len(raw.x), "test": len(raw.x)},
+        "content": digest(numbers, raw.x, *([] if raw.target is None else [raw.target])),
     }
     return Splits(spec, Columns(**columns), None, Columns(**columns))
 

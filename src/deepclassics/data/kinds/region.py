@@ -22,15 +22,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from deepclassics.data import objects
 from deepclassics.data.kinds import function
-from deepclassics.data.kinds.function import strewn
+from deepclassics.data.kinds.function import digest, strewn
 from deepclassics.data.streams import Batch, Columns, Splits
-from deepclassics.errors import UserError
+from deepclassics.errors import UserError, short
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".pbm", ".ppm")
 ENDINGS = (".json", *PICTURES)
+BYTES = 10_000_000  # of a file of polygons or lines
 CORNERS = 1000  # of one polygon: cutting it into convex pieces takes time quadratic in them
 POLYGONS = 1000
+CORNERS_IN_ALL = 10_000  # of all polygons: a point is held against every edge
+LINES = 500  # which meet in 125,000 places
+AT_ONCE = 64  # lines that points are held against
 PIXELS = 4096 * 4096
 MARGIN = 0.15  # around the region, as a share of its longer side
 POINTS = 20_000  # that a region is judged on, where it is not a picture
@@ -70,8 +75,10 @@ class Region:
             column, row = x.floor().clamp(0, width - 1).long(), y.floor().clamp(0, height - 1).long()
             return self.mask[row, column] & seen
         if self.lines is not None:
-            sides = points.double() @ self.lines[:, :2].T >= self.lines[:, 2]
-            return (sides.sum(1) % 2 == 1) ^ self.light
+            above = torch.zeros(len(points), dtype=torch.int64, device=points.device)
+            for lines in self.lines.split(AT_ONCE):
+                above += (points.double() @ lines[:, :2].T >= lines[:, 2]).sum(1)
+            return (above % 2 == 1) ^ self.light
         inside = torch.zeros(len(points), dtype=torch.bool, device=points.device)
         for corners in self.polygons:
             odd = torch.zeros_like(inside)
@@ -118,12 +125,7 @@ def from_path(path: Path) -> Region:
     """The region that a file of polygons or lines, or a picture, shows."""
     if path.suffix.lower() in PICTURES:
         return Region(picture=_dark(path), name=path.name)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError):
-        raise UserError(
-            f'{path} must be JSON, as {{"polygons": [[[0, 0], [1, 0], [0, 1]]]}}; it cannot be read as such.'
-        ) from None
+    content = objects.read(path, BYTES)
     if isinstance(content, dict):
         if len(content.keys() & {"polygons", "lines"}) != 1 or content.keys() - {"polygons", "lines", "name"}:
             got = ", ".join(map(str, content)) or "nothing"
@@ -137,6 +139,11 @@ def from_path(path: Path) -> Region:
         content = [content]
     if len(content) > POLYGONS:
         raise UserError(f"{path.name} must hold at most {POLYGONS:,} polygons; it holds {len(content):,}.")
+    if (corners := sum(len(each) for each in content if isinstance(each, list))) > CORNERS_IN_ALL:
+        raise UserError(
+            f"{path.name} must hold at most {CORNERS_IN_ALL:,} corners in all; it holds {corners:,}. Give a picture "
+            f"of it."
+        )
     one = len(content) == 1
     return Region(
         tuple(
@@ -154,11 +161,11 @@ def polygon(corners: Any, where: str) -> Tensor:  # -> (C, 2) of float64
         UserError: they are not three or more pairs of finite numbers, or the polygon crosses or touches itself.
     """
     if not isinstance(corners, list):
-        raise UserError(f"{where}: must be a list of corners [x, y]; got {_short(corners)}.")
+        raise UserError(f"{where}: must be a list of corners [x, y]; got {_quoted(corners)}.")
     found: list[tuple[float, float]] = []
     for number, corner in enumerate(corners, 1):
         if not _is_pair(corner):
-            raise UserError(f"{where}, corner {number}: must be two finite numbers [x, y]; got {_short(corner)}.")
+            raise UserError(f"{where}, corner {number}: must be two finite numbers [x, y]; got {_quoted(corner)}.")
         place = (float(corner[0]), float(corner[1]))
         if not found or place != found[-1]:
             found.append(place)
@@ -193,6 +200,7 @@ def splits(raw: Region, *, seed: int, valid: float, test: float) -> Splits:
         "bounds": [list(pair) for pair in raw.bounds],
         "target": {"kind": "class", "name": "the region", "classes": ["outside", "inside"]},
         "examples": {},
+        "content": digest(*(each for each in (*raw.polygons, raw.lines, raw.picture) if each is not None)),
     }
     if raw.picture is not None:
         spec["size"] = list(raw.picture.shape)
@@ -242,10 +250,12 @@ def _crossing(points: Tensor) -> str:  # (C, 2) ->
 
 def _lines(lines: Any, where: str) -> Tensor:  # -> (L, 3) of float64
     if not isinstance(lines, list) or not lines:
-        raise UserError(f"{where}: lines must be a list of [a, b, c], each for a x + b y >= c; got {_short(lines)}.")
+        raise UserError(f"{where}: lines must be a list of [a, b, c], each for a x + b y >= c; got {_quoted(lines)}.")
+    if len(lines) > LINES:
+        raise UserError(f"{where} must hold at most {LINES} lines; it holds {len(lines):,}.")
     for number, line in enumerate(lines, 1):
         if not (isinstance(line, list) and len(line) == 3 and _is_pair(line[:2]) and _is_pair(line[1:])):
-            raise UserError(f"{where}, line {number}: must be three finite numbers [a, b, c]; got {_short(line)}.")
+            raise UserError(f"{where}, line {number}: must be three finite numbers [a, b, c]; got {_quoted(line)}.")
         if line[0] == line[1] == 0:
             raise UserError(f"{where}, line {number}: a or b must not be 0, for a x + b y = c to be a line.")
     found = torch.tensor(lines, dtype=torch.float64)
@@ -292,6 +302,5 @@ def _dark(path: Path) -> Tensor:  # -> (H, W) of bool
     return torch.from_numpy(2 * grey < low + high)
 
 
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _quoted(value: Any) -> str:
+    return short(json.dumps(value))

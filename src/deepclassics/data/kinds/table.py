@@ -38,7 +38,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from deepclassics.data import arrays
+from deepclassics.data import arrays, objects
 from deepclassics.data.parts import divide, natural
 from deepclassics.data.streams import Batch, Columns, Splits
 from deepclassics.errors import UserError, meant
@@ -48,6 +48,9 @@ COMPRESSED = (".gz", ".xz", ".bz2", ".zip")
 MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "Null", "null", "None", "<NA>")
 
 CLASSES = 20  # whole numbers of more values than this are numbers, not classes
+LARGEST = 1e100  # of the numbers: their squares can still be summed
+TARGETS = 1e15  # of numbers to be predicted: errors in their units are squared and summed in float32
+LEAST = 1e-200  # of s in the logarithm: no number is too large to be divided by it
 TAIL = 10  # deviations beyond which a column of numbers has a heavy tail
 VALUES = 100  # of a column of words that get a feature of their own, at most
 WORDS = 1000  # of a column of free text that get a feature, at most
@@ -302,7 +305,7 @@ def _from_csv(text: str, name: str, delimiter: str, known: Sequence[str]) -> tup
     if not sample:
         raise UserError(f"{name} must hold a table; all its lines are empty.")
     has_head = _has_head(sample, known)
-    names = _unique(sample[0]) if has_head else _numbers_as_names(len(sample[0]))
+    names = _named(sample[0], name) if has_head else _numbers_as_names(len(sample[0]))
     try:
         frame = pd.read_csv(
             io.StringIO(text), sep=delimiter, header=0 if has_head else None, names=names, index_col=False, dtype=str,
@@ -378,16 +381,14 @@ def _has_head(rows: Sequence[Sequence[str]], known: Sequence[str]) -> bool:
     return not known and all(words) and not any(cell in values for cell, values in zip(first, below, strict=True))
 
 
-def _unique(head: Sequence[str]) -> list[str]:
-    """Names from a head line: "column 1" where there is none, "a", "a.1", ... where one comes again."""
-    names: list[str] = []
-    for number, cell in enumerate(head, start=1):
-        name = plain = cell.strip() or f"column {number}"
-        again = 0
-        while name in names:
-            again += 1
-            name = f"{plain}.{again}"
-        names.append(name)
+def _named(head: Sequence[Any], where: str) -> list[str]:
+    """Names from a head line: "column 1" where there is none. One that comes twice is refused: which would be meant?"""
+    names = [str(cell).strip() or f"column {number}" for number, cell in enumerate(head, start=1)]
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise UserError(
+                f"{where}: every column must have a name of its own; '{name}' comes {count} times. Rename all but one."
+            )
     return names
 
 
@@ -396,8 +397,10 @@ def _from_records(text: str, name: str) -> pd.DataFrame:
     for number, line in enumerate(text.split("\n"), start=1):  # not splitlines: JSON may hold other ends of lines
         if line.strip():
             try:
-                record = json.loads(line)
-            except ValueError:
+                record = json.loads(line, object_pairs_hook=objects.once)
+            except objects.Twice as error:
+                raise UserError(f"{name}, line {number:,}: every key must come once; '{error}' comes twice.") from None
+            except (ValueError, RecursionError):
                 record = None
             if not isinstance(record, dict):
                 raise UserError(f'{name}, line {number:,}: must be an object like {{"a": 1}}; got {line.strip()[:40]}.')
@@ -420,7 +423,7 @@ def _from_parquet(content: bytes, path: Path) -> pd.DataFrame:
 def _clean(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     """Names as strings, words without blanks around them, NaN for what is missing; lists and the like are refused."""
     columns = {}
-    for column, series in frame.items():
+    for column, (_, series) in zip(_named(frame.columns, name), frame.items(), strict=True):
         if isinstance(series.dtype, pd.CategoricalDtype):
             series = series.astype(object)
         if series.dtype == object and any(isinstance(value, list | dict | np.ndarray | bytes) for value in series):
@@ -431,7 +434,7 @@ def _clean(frame: pd.DataFrame, name: str) -> pd.DataFrame:
             series = series.str.strip()
         if not pd.api.types.is_numeric_dtype(series) and not pd.api.types.is_datetime64_any_dtype(series):
             series = series.mask(series.isin(MISSING))
-        columns[str(column)] = series
+        columns[column] = series
     return pd.DataFrame(columns)
 
 
@@ -457,8 +460,8 @@ def _row(word: str, spec: dict[str, Any]) -> tuple[pd.DataFrame, bool]:
                 f"'{word}': there is no column '{name.strip()}'.{meant(name.strip(), spec['order'])} "
                 f"The columns are {_listed(spec['order'])}."
             )
-    row = {name.strip(): [value] for name, _, value in pairs}
-    return _clean(pd.DataFrame(row, dtype=str), word), True
+    names, values = [name.strip() for name, _, _ in pairs], [value for _, _, value in pairs]
+    return _clean(pd.DataFrame([values], columns=names, dtype=str), f"'{word}'"), True
 
 
 def _aligned(frame: pd.DataFrame, has_head: bool, spec: dict[str, Any], where: str) -> pd.DataFrame:
@@ -497,6 +500,7 @@ def _target(series: pd.Series, name: str, where: str) -> tuple[np.ndarray, dict[
         _check_finite(numbers, name, where)
         whole = bool((numbers == np.round(numbers)).all())
         if not whole or len(np.unique(numbers)) > max(3, min(CLASSES, len(numbers) // 5)):
+            _check_finite(numbers, name, where, TARGETS)
             return numbers, {"kind": "number", "name": name}
         words = _as_words(pd.Series(numbers))  # "1.0" is the class 1
     classes = natural(words.unique())
@@ -599,7 +603,7 @@ def _learn_numbers(numbers: np.ndarray) -> dict[str, Any]:
     filled = np.where(np.isnan(numbers), median, numbers)
     scale = 0.0
     if np.abs(filled - filled.mean()).max() > TAIL * filled.std() > 0:
-        scale = float(np.median(np.abs(filled[filled != 0])))
+        scale = max(LEAST, float(np.median(np.abs(filled[filled != 0]))))
         filled = _logarithm(filled, scale)
     spread = float(filled.std())
     return {
@@ -721,7 +725,8 @@ def _fill(features: np.ndarray, column: dict[str, Any], series: pd.Series, where
         if column["log"]:
             filled = _logarithm(filled, column["log"])
         # A thousand deviations out is a slip of the pen already; beyond, float32 would overflow at some point.
-        features[:, 0] = ((filled - column["mean"]) / column["std"]).clip(-1000, 1000)
+        with np.errstate(over="ignore"):
+            features[:, 0] = ((filled - column["mean"]) / column["std"]).clip(-1000, 1000)
     elif column["kind"] == "date":
         dates, strange = _as_dates(series, column["format"])
         _check_strays(series, strange, column, where, f"a date written as {column['format']}")
@@ -818,12 +823,18 @@ def _check_strays(series: pd.Series, strange: np.ndarray, column: dict[str, Any]
         )
 
 
-def _check_finite(numbers: np.ndarray, name: str, where: str) -> None:
+def _check_finite(numbers: np.ndarray, name: str, where: str, most: float = LARGEST) -> None:
     infinite = np.isinf(numbers)
     if infinite.any():
         raise UserError(
             f"{where}, row {_first(infinite)}: '{name}' must be a finite number; got {numbers[infinite][0]}. "
             "Leave the cell empty if the value is not known."
+        )
+    large = np.abs(numbers) > most
+    if large.any():
+        raise UserError(
+            f"{where}, row {_first(large)}: '{name}' must be a number of at most {most:g} in size; got "
+            f"{numbers[large][0]:g}. Write it in larger units, or leave the cell empty if it is a mistake."
         )
 
 

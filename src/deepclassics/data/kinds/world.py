@@ -33,6 +33,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from deepclassics.data import objects
 from deepclassics.data.streams import Batch, Splits
 from deepclassics.errors import UserError, meant
 
@@ -293,11 +294,7 @@ def _from_table(text: str, path: Path) -> MDP:
 
 
 def _from_json(text: str, path: Path) -> MDP:
-    try:
-        told = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}, line {error.lineno}: must be JSON; {error.msg}.") from None
-    told = _is(told, dict, f"{path} must hold an object with these keys: {', '.join(KEYS)}")
+    told = _is(objects.parse(text, path), dict, f"{path} must hold an object with these keys: {', '.join(KEYS)}")
     for key in told:
         if key not in KEYS:
             raise UserError(f"{path} must have no keys but {', '.join(KEYS)}; got '{key}'.{meant(key, KEYS)}")

@@ -15,6 +15,7 @@ the squared error, `train/excess`, is already close. No error rate is published:
 Letters: B examples a batch, D features, K units: one for two classes or for a number, else one a class.
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
@@ -23,12 +24,12 @@ from torch import Tensor, nn
 
 from deepclassics import metrics
 from deepclassics.data import load
-from deepclassics.data.streams import Batch, Columns, Data, Shuffled, Stream
+from deepclassics.data.streams import Batch, Columns, Data, Shuffled, Stream, inputs
 from deepclassics.learn import Clock, Learner, Scores, Stateful, apply, schedule_rate
 from deepclassics.loop import Plan
 from deepclassics.recipe import BatchSize, Course, Epochs, Picture, Recipe, Share
 from deepclassics.schedules import NAMED, Schedule
-from deepclassics.systems.foundations.perceptron import decide, inputs, onto_plane, targets
+from deepclassics.systems.foundations.perceptron import decide, onto_plane, targets
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -158,8 +159,7 @@ class AdalineRecipe(Recipe):
             target=self.target,
             skip_bad=self.skip_bad,
         )
-        data = found.shuffled(self.batch, self.seed)
-        return Data(data.spec | {"power": power(found.train)}, data.train, data.valid, data.test)
+        return replace(found, spec=found.spec | {"power": power(found.train)}).shuffled(self.batch, self.seed)
 
     def model(self, spec: dict[str, Any]) -> Adaline:
         target = spec["target"]
@@ -203,8 +203,9 @@ class AdalineRecipe(Recipe):
         far = distance(weight, bias, exact)
         excess = losses[1] / losses[0] - 1 if losses[0] > 1e-12 else 0.0
         told = (
-            f"The weights are {100 * far:.3g} % of their length from those of the least squared error on the training "
-            f"examples, {losses[0]:.4g}; theirs is {losses[1]:.4g}."
+            f"The least squared error that any weights have on the training examples is {losses[0]:.4g} (least_loss); "
+            f"these have {losses[1]:.4g}, more by a share of {excess:.2g} (excess), and are {100 * far:.3g} % of their "
+            f"length away from the best (distance)."
         )
         scores = {"train/distance": far, "train/excess": excess, "train/least_loss": losses[0]}
         return scores, [told]

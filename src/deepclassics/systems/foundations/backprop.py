@@ -24,8 +24,8 @@ so that δ is +∂ŷ/∂z as printed there.
 
 Expected: bp_example, the error t - out of the output goes from -0.190283 to -0.182019, with --order notes to -0.182031;
 the notes, who round at every line, print -0.18205. Gradients equal autograd's, and Jacobians built entry by entry equal
-their Kronecker form, to 1e-12. The backward passes of batch normalisation, softmax with cross entropy and convolution,
-written out in `layers/gradients.py`, are held against autograd in every report, to 1e-10.
+their Kronecker form, to 1e-12. The backward passes of batch normalisation, convolution and softmax with cross entropy,
+written out in `layers/gradients.py` and `layers/losses.py`, are held against autograd in every report, to 1e-10.
 
 Letters: B examples, N inputs, U units, V = 1 + N + U values, the first of them the constant 1; M weights, K outputs.
 """
@@ -41,9 +41,9 @@ from torch import Tensor, nn
 
 from deepclassics.data import catalog, load
 from deepclassics.data.kinds import network
-from deepclassics.data.streams import Batch, Data, Shuffled, Splits, Stream
+from deepclassics.data.streams import Batch, Data, Shuffled, Splits, Stream, inputs
 from deepclassics.errors import UserError
-from deepclassics.layers import gradients
+from deepclassics.layers import gradients, losses
 from deepclassics.layers.activations import ACTIVATIONS
 from deepclassics.learn import Box, Clock, Learner, Scores, Stateful, apply
 from deepclassics.loop import Plan
@@ -210,13 +210,16 @@ def _over_ranks(mean: Tensor) -> Tensor:
 
 
 class BackpropLearner(Learner):
-    """w⁺ = w + lr times the mean of δ_j out_i over the batch. `trace` holds all numbers of the latest update."""
+    """w⁺ = w + lr times the mean of δ_j out_i over the batch. `trace` holds all numbers of the latest update.
+
+    With several ranks the mean is over all; examples, sums, values and deltas are each rank's own.
+    """
 
     def __init__(self, model: Net, lr: float, order: str) -> None:
         self.model: Net = model
         self.lr, self.order = lr, order
         self.optimizer = torch.optim.SGD(model.parameters(), lr)
-        self.trace = Box({})
+        self.trace = Box({}, local=True)
 
     def step(self, batch: Batch, clock: Clock) -> Scores:
         model, before = self.model, self.model.weight.detach().clone()
@@ -224,7 +227,7 @@ class BackpropLearner(Learner):
         model.weight.grad = -products.mean(0)
         apply(self.optimizer)
         self.trace.value = {
-            "example": batch["example"], "sum": sums, "value": values, "delta": deltas, "product": products.mean(0),
+            "example": batch["example"], "sum": sums, "value": values, "delta": deltas, "product": -model.weight.grad,
             "before": before, "after": model.weight.detach().clone(),
         }  # fmt: skip
         return model.judged(sums, values, batch.get("target"))
@@ -299,7 +302,7 @@ def written_out(seed: int) -> dict[str, float]:
 
     z, label = drawn(6, 4), torch.arange(6) % 4
     right = torch.autograd.grad(F.cross_entropy(z, label), [z])
-    found["softmax with cross entropy"] = _largest(gradients.cross_entropy(z.detach(), label)[1], *right)
+    found["softmax with cross entropy"] = _largest(losses.pull_of_cross_entropy(z.detach(), label)[1], *right)
 
     x, gain, bias, dy = drawn(7, 3), drawn(3), drawn(3), drawn(7, 3).detach()
     right = torch.autograd.grad(F.batch_norm(x, None, None, gain, bias, training=True), [x, gain, bias], dy)
@@ -357,14 +360,14 @@ def first_of(path: Path) -> network.Network:
         torch.manual_seed(recipe.seed)
         model = recipe.model(spec)
         batch = data.train.at(0)
-        x = model.flat(mlp.inputs(batch))[0].double()
+        x = model.flat(inputs(batch))[0].double()
     layers = [layer for layer in model.layers if isinstance(layer, nn.Linear)]
     network.check_size(
         where, len(x) + sum(layer.out_features for layer in layers), sum(layer.weight.numel() for layer in layers)
     )
     target, classes = spec["target"], spec["target"].get("classes")
     ending, loss = ENDINGS[recipe.loss] if classes else ("linear", "mean_squared")
-    inputs = spec.get("feature_names") or [f"p{place}" for place in range(1, len(x) + 1)]
+    first = spec.get("feature_names") or [f"p{place}" for place in range(1, len(x) + 1)]
     if classes:
         outputs = [f"{target['name']}={each}" for each in classes]
         wanted = [float(place == int(batch["label"][0])) for place in range(len(classes))]
@@ -372,7 +375,7 @@ def first_of(path: Path) -> network.Network:
         outputs = [target["name"]]
         wanted = [(float(batch["number"][0]) - target["mean"]) / target["std"]]
     units: list[network.Unit] = []
-    heard = inputs
+    heard = first
     for number, layer in enumerate(layers, 1):
         last = layer is layers[-1]
         names = outputs if last else [f"h{number}.{place}" for place in range(1, layer.out_features + 1)]
@@ -380,7 +383,7 @@ def first_of(path: Path) -> network.Network:
         for name, row, bias in zip(names, layer.weight.tolist(), layer.bias.tolist(), strict=True):
             units.append(network.Unit(name, tuple(zip(heard, row, strict=True)), bias, activation))
         heard = names
-    return network.network(where, inputs, units, [(x.tolist(), wanted)], outputs, loss, recipe.lr, note=_told(recipe))
+    return network.network(where, first, units, [(x.tolist(), wanted)], outputs, loss, recipe.lr, note=_told(recipe))
 
 
 def _told(recipe: mlp.MLPRecipe) -> str:
@@ -514,7 +517,8 @@ def errors(learner: BackpropLearner, batch: Batch, spec: dict[str, Any]) -> list
     model, update = learner.model, learner.trace.value
     target = batch.get("target")
     other, ahead = ("notes", learner.lr) if learner.order == "correct" else ("correct", 0.0)
-    otherwise = update["before"] + learner.lr * followed(model, batch, update["before"], ahead)[3].mean(0)
+    products = followed(model, batch, update["before"], ahead)[3]
+    otherwise = update["before"] + learner.lr * _over_ranks(products.mean(0))
     with torch.no_grad():
         before, after, instead = (
             model.passes(batch["input"][:1], weight)[1][0, model.outputs]

@@ -24,6 +24,7 @@ loss is that of a linear or logistic regression, or with `--hidden` of an MLP.
 Letters: D unknowns, R optimizers, P points of a path, N examples, K outputs, M residuals.
 """
 
+import itertools
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -37,8 +38,9 @@ from torch import Tensor, nn
 
 from deepclassics.data import load
 from deepclassics.data.expressions import Expression, arithmetic
-from deepclassics.data.streams import Batch, Columns, Data, InOrder, Shuffled, Stream, Whole
+from deepclassics.data.streams import Batch, Columns, Data, Shuffled, Splits, Stream, Whole
 from deepclassics.errors import UserError
+from deepclassics.flags import shown
 from deepclassics.learn import Box, Clock, Learner, Scores, Stateful
 from deepclassics.loop import Plan
 from deepclassics.optimizers import METHODS, SEARCHING, SECOND_ORDER, Settings
@@ -61,6 +63,7 @@ USUAL = {"adagrad": 0.5, "rmsprop": 0.05, "adam": 0.05}  # rates; the others are
 BEYOND = 1e12  # a loss so far from 0 has diverged
 POINTS = 2000  # of a path that are kept: every update, or evenly thinned
 VARIABLES = 100  # of a formula, at most
+WEIGHTS = 1_000_000  # of a net, at most: every optimizer has its own, and looks at all of them
 UNKNOWNS = 2000  # of a loss whose Hessian is wanted: it has their square of numbers
 DENSE = 300  # unknowns up to which all curvatures are told
 SHOWN = 2000  # examples whose loss a map shows: it is asked for at 1,600 points
@@ -567,10 +570,14 @@ class DescentRecipe(Recipe):
         spec = spec | {"start": list(start)}
         return Data(spec, Whole(Columns(features=w[None])))
 
-    def _table(self, found: Any) -> Data:
+    def _table(self, found: Splits) -> Data:
         spec = found.spec
         if self.start:
             raise UserError(f"descent: start is for a formula; {self.data} is a table. Leave --start out.")
+        if (size := self._size(spec)) > WEIGHTS:
+            raise UserError(
+                f"descent: a net may have at most {WEIGHTS:,} weights; with hidden {shown(self.hidden)} it has {size:,}."
+            )
         surface = self._net(spec)
         if "lm" in self.optimizer and spec["target"]["kind"] == "class":
             raise UserError(
@@ -582,8 +589,12 @@ class DescentRecipe(Recipe):
                 f"descent: {', '.join(second)} can bear at most {UNKNOWNS:,} weights, whose square they keep; this net "
                 f"has {surface.size:,}. Choose fewer --hidden units, or another optimizer."
             )
-        train = Shuffled(found.train, self.batch, self.seed) if self.batch else Whole(found.train)
-        return Data(spec, train, found.valid and InOrder(found.valid), found.test and InOrder(found.test))
+        return found.streams(Shuffled(found.train, self.batch, self.seed) if self.batch else Whole(found.train))
+
+    def _size(self, spec: dict[str, Any]) -> int:
+        outputs = 1 if spec["target"]["kind"] == "number" else len(spec["target"]["classes"])
+        units = (spec["features"], *self.hidden, outputs)
+        return sum((below + 1) * above for below, above in itertools.pairwise(units))
 
     def _net(self, spec: dict[str, Any]) -> Regression:
         target = spec["target"]
@@ -684,7 +695,7 @@ class DescentRecipe(Recipe):
         return scores, remarks
 
     def _ending(self, name: str, learner: Race) -> str:
-        from deepclassics.report.style import many
+        from deepclassics.progress import many
 
         model, state = learner.model, learner.state.value
         why, update = state["ended"].get(name, ["planned", self.updates])

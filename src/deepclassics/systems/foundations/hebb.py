@@ -15,6 +15,7 @@ Letters: B examples a batch, D features, N examples.
 """
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -22,14 +23,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from deepclassics.data import load
-from deepclassics.data.streams import Batch, Columns, Data, Shuffled, Stream
+from deepclassics.data.streams import Batch, Columns, Data, Shuffled, Stream, inputs
 from deepclassics.errors import UserError
 from deepclassics.learn import Clock, Learner, Scores, Stateful, apply, schedule_rate
 from deepclassics.loop import Plan
 from deepclassics.recipe import BatchSize, Course, Epochs, Picture, Rate, Recipe, Share
 from deepclassics.report.style import BLUE, FAINT, GREEN, VERMILLION, grid, sheet, thin
 from deepclassics.schedules import NAMED, Schedule
-from deepclassics.systems.foundations.perceptron import inputs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -149,6 +149,7 @@ class HebbRecipe(Recipe):
 
     takes = ("image", "table")
     gives = ("number",)
+    answers_target = False
 
     data: str = Field("iris", description="a named set of pictures or a table, a folder of pictures, a table's file")
     target: str | None = Field(None, description="the column of a table that is left out")
@@ -172,8 +173,7 @@ class HebbRecipe(Recipe):
             target=self.target,
             skip_bad=self.skip_bad,
         )
-        data = found.shuffled(self.batch, self.seed)
-        return Data(data.spec | facts(found.train), data.train, data.valid, data.test)
+        return replace(found, spec=found.spec | facts(found.train)).shuffled(self.batch, self.seed)
 
     def model(self, spec: dict[str, Any]) -> Neuron:
         return Neuron(spec["centre"], spec["scale"])

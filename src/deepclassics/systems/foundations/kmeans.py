@@ -19,16 +19,15 @@ and mini-batch methods within a few per cent of it. A picture shows how much the
 Letters: N examples, B examples a batch, D features, K centres, R restarts.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
 from deepclassics.data import load
-from deepclassics.data.streams import Batch, Columns, Data, InOrder, Opened, Stream, Whole
+from deepclassics.data.streams import Batch, Columns, Data, InOrder, Opened, Stream, Whole, inputs
 from deepclassics.errors import UserError
 from deepclassics.learn import Box, Clock, Learner, Scores, Stateful
 from deepclassics.loop import Plan
@@ -42,6 +41,7 @@ Method = Literal["lloyd", "macqueen", "minibatch"]
 
 CLUSTERS = 8  # where nobody knows better
 LOOKS = 5  # at every pass, where methods are compared
+AT_ONCE = 1_000_000  # distances that are held at a time: 4 MB
 
 
 class Centres(nn.Module):
@@ -88,6 +88,20 @@ def spread(x: Tensor, clusters: int, generator: torch.Generator) -> Tensor:  # (
     return x[chosen]
 
 
+def gathered(x: Tensor, centres: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # (B, D), (R, K, D)
+    """What is nearest to each centre, of every set: the squared distances of all examples from the centres that are
+    theirs, (R, B); how many have a centre, (R, K); and the sum of these, (R, K, D)."""
+    count, total, gaps = x.new_zeros(centres.shape[:2]), torch.zeros_like(centres), []
+    for part in x.split(max(1, AT_ONCE // count.numel())):
+        gap, nearest = squared_distances(part, centres).min(2)
+        # A product, for sums at an index come in another order every time on a GPU.
+        member = x.new_zeros(*gap.shape, centres.shape[1]).scatter_(2, nearest[..., None], 1)
+        count += member.sum(1)
+        total += (member.mT.flatten(0, 1) @ part).view_as(centres)
+        gaps.append(gap)
+    return torch.cat(gaps, 1), count, total
+
+
 class KMeans(Learner):
     """Lays the centres at the first update, and moves them at every other.
 
@@ -104,14 +118,11 @@ class KMeans(Learner):
         self.inertia = Box(torch.zeros(restarts, device=device))
 
     def step(self, batch: Batch, clock: Clock) -> Scores:
-        x, model = inputs(batch), self.model
+        x, model = inputs(batch).flatten(1), self.model
         if clock.step == 0:
             return {"inertia": self.lay(x)}
-        gap, nearest = squared_distances(x, model.centres).min(2)  # (R, B)
-        self.judge(gap, clock.ends_pass)
-        member = F.one_hot(nearest, model.centres.shape[1]).to(x.dtype)  # (R, B, K)
-        more = member.sum(1)
-        total = (member.mT.flatten(0, 1) @ x).view_as(model.centres)
+        gap, more, total = gathered(x, model.centres)
+        self.judge(gap, ends=clock.step % clock.per_pass == 0)  # passes begin after the first update
         if self.method == "lloyd":
             self.counts.value = more
             after = rescued(total / more.clamp(min=1)[..., None], more, x, gap)
@@ -131,7 +142,7 @@ class KMeans(Learner):
         for number in range(len(centres)):
             centres[number] = spread(x, centres.shape[1], generator)
         self.counts.value = torch.ones_like(self.counts.value)
-        self.judge(squared_distances(x, centres).amin(2), ends=True)
+        self.judge(gathered(x, centres)[0], ends=True)
         return self.model(x).amin(1).mean()
 
     def judge(self, gap: Tensor, ends: bool) -> None:  # (R, B)
@@ -160,12 +171,8 @@ def rescued(centres: Tensor, members: Tensor, x: Tensor, gap: Tensor) -> Tensor:
     return centres
 
 
-def inputs(batch: Batch) -> Tensor:  # -> (B, D)
-    return (batch["features"] if "features" in batch else batch["image"]).flatten(1)
-
-
 @dataclass(frozen=True)
-class Course:
+class Orders:
     """What one method does in several orders of the examples: R orders, M looks."""
 
     seen: list[int]  # examples until each look
@@ -173,7 +180,7 @@ class Course:
     all: Tensor  # (R, M), the inertia of all examples
 
 
-def race(x: Tensor, clusters: int, orders: int, passes: int) -> dict[Method, Course]:  # (N, D)
+def race(x: Tensor, clusters: int, orders: int, passes: int) -> dict[Method, Orders]:  # (N, D)
     """The three methods from the same first centres, each in several orders of the examples."""
     columns = Columns(features=x)
     ways: list[tuple[Method, int]] = [("lloyd", len(x)), ("minibatch", max(2, len(x) // 20)), ("macqueen", 1)]
@@ -194,7 +201,7 @@ def race(x: Tensor, clusters: int, orders: int, passes: int) -> dict[Method, Cou
                     whole.append(inertia)
         looks = len(own) // orders
         curves = (torch.stack(values).view(orders, looks) for values in (own, whole))
-        found[method] = Course([size * every * look for look in range(looks)], *curves)
+        found[method] = Orders([size * every * look for look in range(looks)], *curves)
     return found
 
 
@@ -210,6 +217,7 @@ class KMeansRecipe(Recipe):
 
     takes = ("table", "image")
     gives = ("label",)
+    answers_target = False
 
     data: str = Field("digits", description="a named set of pictures or a table, a folder of pictures, a table's file")
     target: str | None = Field(None, description="a column of the table that is left out, where there is one")
@@ -240,9 +248,8 @@ class KMeansRecipe(Recipe):
         # Clusters take the place of the classes: they are what the answer is one of.
         names = [f"cluster {number}" for number in range(1, clusters + 1)]
         target = {"kind": "class", "name": found.spec["target"]["name"], "classes": names, "known": list(known)}
-        stream = streamed(found.train, self.method, self.batch, self.seed)
-        valid, test = found.valid and InOrder(found.valid), found.test and InOrder(found.test)
-        return Data(found.spec | {"target": target}, stream, valid, test)
+        train = streamed(found.train, self.method, self.batch, self.seed)
+        return replace(found, spec=found.spec | {"target": target}).streams(train)
 
     def model(self, spec: dict[str, Any]) -> Centres:
         channels, height, width = spec["shape"] if spec["kind"] == "image" else (1, 1, spec["features"])

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from deepclassics import metrics
 from deepclassics.data import load
-from deepclassics.data.streams import Batch, Columns, Data, InOrder, Shuffled, Splits, Stream, Whole
+from deepclassics.data.streams import Batch, Columns, Data, Shuffled, Splits, Stream, Whole, inputs
 from deepclassics.errors import UserError
 from deepclassics.learn import Clock, Learner, Scores, Stateful, apply, schedule_rate
 from deepclassics.loop import Plan
@@ -60,7 +60,7 @@ class Affine(nn.Module, ABC):
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, batch: Batch) -> Tensor:  # features or image, and words, of B examples -> (B, K)
-        x = features(batch)
+        x = inputs(batch).flatten(1)
         sums = torch.addmm(self.bias, x, self.weight[:, : self.inputs].T)
         if "words" in batch:
             ids, count = bags(batch["words"])
@@ -91,16 +91,12 @@ class Affine(nn.Module, ABC):
     def gradient(self, batch: Batch, sums: Tensor) -> tuple[Tensor, Tensor]:  # (B, K) -> (K, D + V), (K,)
         """Xᵀ (ŷ - y) / B, for all three losses alike (S017)."""
         error = (self.expected(sums) - self.target(batch)) / len(sums)
-        weight = error.T @ features(batch)
+        weight = error.T @ inputs(batch).flatten(1)
         if "words" in batch:
             ids, count = bags(batch["words"])
             table = weight.new_zeros(self.weight.shape[1] - self.inputs, len(self.bias))
             weight = torch.cat([weight, table.index_add_(0, ids, error.repeat_interleave(count, 0)).T], 1)
         return weight, error.sum(0)
-
-
-def features(batch: Batch) -> Tensor:  # -> (B, D)
-    return (batch["features"] if "features" in batch else batch["image"]).flatten(1)
 
 
 def bags(words: Tensor) -> tuple[Tensor, Tensor]:  # (B, L) of ids, then -1 -> ids of all, one after the other; (B,)
@@ -109,10 +105,10 @@ def bags(words: Tensor) -> tuple[Tensor, Tensor]:  # (B, L) of ids, then -1 -> i
     return words[there].long(), there.sum(1)
 
 
-def design(batch: Batch, inputs: int) -> Tensor:  # -> (B, P) of float64
+def design(batch: Batch, columns: int) -> Tensor:  # -> (B, P) of float64
     """What the weights and the bias multiply: features, a 1 for each word that occurs, a 1."""
-    x = features(batch).double()
-    words = x.new_zeros(len(x), inputs - x.shape[1])
+    x = inputs(batch).flatten(1).double()
+    words = x.new_zeros(len(x), columns - x.shape[1])
     if "words" in batch:
         ids, count = bags(batch["words"])
         words[torch.arange(len(x), device=x.device).repeat_interleave(count), ids] = 1
@@ -327,7 +323,7 @@ Method = Literal["closed", "newton", "batch", "stochastic", "minibatch"]
 ALL_AT_ONCE = ("closed", "newton", "batch")
 
 
-def curvature(columns: Columns) -> dict[str, float]:
+def input_curvature(columns: Columns) -> dict[str, float]:
     """How much the inputs bend a loss of second derivative 1: of all examples, and of the one that bends it most.
 
     The first is the largest eigenvalue of XᵀX/N, by power iteration, the second the largest |x|², both with the bias
@@ -335,7 +331,7 @@ def curvature(columns: Columns) -> dict[str, float]:
     """
     spread = torch.arange(0, len(columns), -(-len(columns) // SAMPLE))
     batch = columns.take(spread)
-    x = torch.cat([features(batch), torch.ones(len(spread), 1)], 1)
+    x = torch.cat([inputs(batch).flatten(1), torch.ones(len(spread), 1)], 1)
     size = x.square().sum(1)
     ids, count = bags(batch["words"]) if "words" in batch else (torch.zeros(0, dtype=torch.long), torch.zeros(0))
     owner = torch.arange(len(spread)).repeat_interleave(count) if len(ids) else ids
@@ -350,23 +346,22 @@ def curvature(columns: Columns) -> dict[str, float]:
     return {"all": value, "one": float((size + count if len(ids) else size).max())}
 
 
-def prepared(found: Splits, method: str, batch: int, seed: int, outputs: int) -> Data:
+def streams_for(found: Splits, method: str, batch: int, seed: int, outputs: int) -> Data:
     """The streams for a method, and in the spec what a learning rate is found from; refuses what is too large."""
     train = found.train
-    inputs = size(found.spec)
-    weights = (inputs + 1) * outputs
-    if method in ("closed", "newton") and (weights > INPUTS or len(train) * inputs > CELLS):
+    size = input_size(found.spec)
+    weights, values = (size + 1) * outputs, len(train) * size
+    if method in ("closed", "newton") and (weights > INPUTS or values > CELLS):
         raise UserError(
             f"--method {method} solves for {INPUTS:,} weights at most, from {CELLS:,} values; {found.spec['data']} has "
-            f"{weights:,} weights and {len(train) * inputs:,} values. Take --method minibatch."
+            f"{weights:,} weights and {values:,} values. Take --method minibatch."
         )
-    found.spec["curvature"] = curvature(train)
+    found.spec["curvature"] = input_curvature(train)
     one = 1 if method == "stochastic" else min(batch, len(train))
-    stream = Whole(train) if method in ALL_AT_ONCE else Shuffled(train, one, seed)
-    return Data(found.spec, stream, found.valid and InOrder(found.valid), found.test and InOrder(found.test))
+    return found.streams(Whole(train) if method in ALL_AT_ONCE else Shuffled(train, one, seed))
 
 
-def size(spec: dict[str, Any]) -> int:
+def input_size(spec: dict[str, Any]) -> int:
     """How many inputs examples of these facts have, words among them."""
     if spec["kind"] == "image":
         channels, height, width = spec["shape"]
@@ -379,7 +374,7 @@ def vocabulary(spec: dict[str, Any]) -> int:
     return sum(len(column["values"]) for column in spec.get("columns", ()) if column["kind"] == "bag")
 
 
-def bound(spec: dict[str, Any], method: str, batch: int) -> float:
+def curvature_bound(spec: dict[str, Any], method: str, batch: int) -> float:
     """How much the inputs of an update bend a loss of second derivative 1, at most.
 
     Of a batch of B among N examples, that lies between what all do and what the one does that bends it most (Gower et
@@ -396,7 +391,7 @@ def safe_rate(curvature: float, bound: float, l2: float) -> float:
     return 1 / (curvature * bound + l2)
 
 
-def plan(method: str, epochs: float | None, data: Data) -> Plan:
+def plan_for(method: str, epochs: float | None, data: Data) -> Plan:
     """One update in closed form, 100 of Newton's, 20,000 of batch descent; 50 passes of the others."""
     if method == "closed":
         return Plan(1, 1)
@@ -408,7 +403,7 @@ def plan(method: str, epochs: float | None, data: Data) -> Plan:
     return Plan.passes(epochs or 50, data.train, watch="valid/loss" if data.valid is not None else "")
 
 
-def fitting(
+def learner_for(
     model: nn.Module,
     method: str,
     *,
@@ -431,11 +426,11 @@ def fitting(
     return Descent(model, l1, l2, lr, momentum, NAMED[schedule], None)
 
 
-def rate(spec: dict[str, Any], method: str, batch: int, curvature: float, l2: float) -> dict[str, Any]:
+def chosen_rate(spec: dict[str, Any], method: str, batch: int, curvature: float, l2: float) -> dict[str, Any]:
     """The learning rate that is taken where none is given, in words; none of the methods that solve."""
     if method in ("closed", "newton"):
         return {}
-    return {"lr": f"{safe_rate(curvature, bound(spec, method, batch), l2):.4g}"}
+    return {"lr": f"{safe_rate(curvature, curvature_bound(spec, method, batch), l2):.4g}"}
 
 
 def remarks(learner: Learner, method: str) -> list[str]:
@@ -495,15 +490,15 @@ class LinearRecipe(Recipe):
                 f"linear: the target must hold numbers; '{found.spec['target']['name']}' holds classes. "
                 f"`deepclassics run logistic` learns two, `deepclassics run softmax` more."
             )
-        return prepared(found, self.method, self.batch, self.seed, 1)
+        return streams_for(found, self.method, self.batch, self.seed, 1)
 
     def model(self, spec: dict[str, Any]) -> Linear:
         words = vocabulary(spec)
-        limit = bound(spec, self.method, self.batch)
-        return Linear(size(spec) - words, words, spec["target"]["mean"], spec["target"]["std"], limit)
+        limit = curvature_bound(spec, self.method, self.batch)
+        return Linear(input_size(spec) - words, words, spec["target"]["mean"], spec["target"]["std"], limit)
 
     def learner(self, model: nn.Module) -> Learner:
-        return fitting(
+        return learner_for(
             model,
             self.method,
             lr=self.lr,
@@ -515,10 +510,10 @@ class LinearRecipe(Recipe):
         )
 
     def chosen(self, spec: dict[str, Any]) -> dict[str, Any]:
-        return rate(spec, self.method, self.batch, Linear.curvature, self.l2) if self.lr is None else {}
+        return chosen_rate(spec, self.method, self.batch, Linear.curvature, self.l2) if self.lr is None else {}
 
     def plan(self, data: Data) -> Plan:
-        return plan(self.method, self.epochs, data)
+        return plan_for(self.method, self.epochs, data)
 
     def answer(self, model: nn.Module, question: Batch, options: Any) -> Batch:
         assert isinstance(model, Linear)

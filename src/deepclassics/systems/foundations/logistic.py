@@ -30,13 +30,13 @@ from deepclassics.loop import Plan
 from deepclassics.recipe import BatchSize, Course, Decay, Picture, Published, Recipe, Share
 from deepclassics.systems.foundations.linear import (
     Affine,
-    bound,
-    fitting,
-    plan,
-    prepared,
-    rate,
+    chosen_rate,
+    curvature_bound,
+    input_size,
+    learner_for,
+    plan_for,
     remarks,
-    size,
+    streams_for,
     vocabulary,
 )
 
@@ -134,14 +134,14 @@ class LogisticRecipe(Recipe):
                 f"logistic: the target must hold two classes; '{target['name']}' holds {len(target['classes'])}. "
                 f"`deepclassics run softmax` learns more."
             )
-        return prepared(found, self.method, self.batch, self.seed, 1)
+        return streams_for(found, self.method, self.batch, self.seed, 1)
 
     def model(self, spec: dict[str, Any]) -> Logistic:
         words = vocabulary(spec)
-        return Logistic(size(spec) - words, words, bound(spec, self.method, self.batch))
+        return Logistic(input_size(spec) - words, words, curvature_bound(spec, self.method, self.batch))
 
     def learner(self, model: nn.Module) -> Learner:
-        return fitting(
+        return learner_for(
             model,
             self.method,
             lr=self.lr,
@@ -153,10 +153,10 @@ class LogisticRecipe(Recipe):
         )
 
     def chosen(self, spec: dict[str, Any]) -> dict[str, Any]:
-        return rate(spec, self.method, self.batch, Logistic.curvature, self.l2) if self.lr is None else {}
+        return chosen_rate(spec, self.method, self.batch, Logistic.curvature, self.l2) if self.lr is None else {}
 
     def plan(self, data: Data) -> Plan:
-        return plan(self.method, self.epochs, data)
+        return plan_for(self.method, self.epochs, data)
 
     def answer(self, model: nn.Module, question: Batch, options: Any) -> Batch:
         assert isinstance(model, Logistic)

@@ -34,12 +34,13 @@ from torch import Tensor, nn
 
 from deepclassics import metrics
 from deepclassics.data import load
-from deepclassics.data.streams import Batch, Columns, Data, Shuffled, Stream, Whole
+from deepclassics.data.streams import Batch, Columns, Data, Shuffled, Splits, Stream, Whole
 from deepclassics.errors import UserError
 from deepclassics.learn import Box, Clock, Learner, Scores, Stateful, apply
 from deepclassics.loop import Plan
+from deepclassics.progress import many
 from deepclassics.recipe import Course, Epochs, Picture, Rate, Recipe, Share
-from deepclassics.report.style import GREEN, INK, ORANGE, PALETTE, PURPLE, SKY, drawable, many, marks, sheet
+from deepclassics.report.style import GREEN, INK, ORANGE, PALETTE, PURPLE, SKY, drawable, marks, sheet
 from deepclassics.schedules import NAMED, Schedule
 from deepclassics.systems.foundations.perceptron import EXACT, meeting_point
 
@@ -323,8 +324,8 @@ class MadalineRecipe(Recipe):
                 f"madaline: the search takes {MOST} training examples at most, for it tries 2^{MOST} relabellings; "
                 f"got {len(train):,}. Take fewer, or --rule mri."
             )
-        data = type(found)(spec, train, valid, test).shuffled(1, self.seed)
-        return data if self.rule != "search" else Data(spec, Whole(train), data.valid, data.test)
+        stream = Whole(train) if self.rule == "search" else Shuffled(train, 1, self.seed)
+        return Splits(spec, train, valid, test).streams(stream)
 
     def model(self, spec: dict[str, Any]) -> Madaline:
         return Madaline(spec["features"], self.units, 0 if self.rule == "mrii" else self.groups)

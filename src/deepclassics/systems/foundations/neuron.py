@@ -26,10 +26,10 @@ from torch import Tensor, nn
 
 from deepclassics.data import load
 from deepclassics.data.kinds.boolean import column, rows
-from deepclassics.data.streams import Batch, Data, InOrder, Stream, Whole
+from deepclassics.data.streams import Batch, Data, InOrder, Whole
 from deepclassics.errors import UserError
-from deepclassics.layers.units import Draft, Units
-from deepclassics.learn import Clock, Learner, Scores, Stateful
+from deepclassics.layers.units import Built, Draft, Units, decide, error
+from deepclassics.learn import Learner
 from deepclassics.loop import Plan
 from deepclassics.recipe import Picture, Recipe
 from deepclassics.report.style import FAINT, INK, VERMILLION, drawable, sheet
@@ -176,35 +176,6 @@ def written(weights: Sequence[float], threshold: float, names: Sequence[str]) ->
     return f"{text or '0'} >= {threshold:g}"
 
 
-class Construction(Learner):
-    """One step finds the unit, or builds the network, and looks whether it is right in every row."""
-
-    def __init__(self, model: Units, solution: Solution | None) -> None:
-        self.model: Units = model
-        self.solution = solution
-
-    def step(self, batch: Batch, clock: Clock) -> Scores:
-        values = batch["label"].bool().cpu()
-        found = unit_of(values)
-        odd = XOR.get(tuple(values.tolist()))
-        if not isinstance(found, Tensor):
-            self.model.take(single(self.model.inputs, *found))
-        elif self.solution is not None and odd is not None:
-            self.model.take(xor(self.solution, odd))
-        self.done = True
-        return {"error": (self.decide(batch) != batch["label"]).double().mean()}
-
-    def decide(self, batch: Batch) -> Tensor:  # -> (B,) of int64
-        return (self.model(batch["features"])[:, 0] > 0.5).long()
-
-    def evaluate(self, stream: Stream) -> Scores:
-        wrong = torch.cat([self.decide(batch) != batch["label"] for batch in stream])
-        return {"error": wrong.double().mean(), **self.model.counts()}
-
-    def parts(self) -> dict[str, Stateful]:
-        return {"model": self.model}
-
-
 class NeuronRecipe(Recipe):
     """A single threshold unit for a Boolean function; for XOR and its opposite two units or three."""
 
@@ -251,19 +222,32 @@ class NeuronRecipe(Recipe):
     def model(self, spec: dict[str, Any]) -> Units:
         return Units(len(spec["names"]))
 
-    def learner(self, model: nn.Module) -> Construction:
+    def learner(self, model: nn.Module) -> Built:
         assert isinstance(model, Units)
-        return Construction(model, None if self.linearly_separable else self.solution)
+        return Built(model, lambda batch: (self.build(batch["label"].bool().cpu()), ""), error)
+
+    def build(self, values: Tensor) -> Draft | None:  # (2^N,) of bool
+        """The unit; or XOR's network, where it is asked for; or nothing."""
+        found, odd = unit_of(values), XOR.get(tuple(values.tolist()))
+        if not isinstance(found, Tensor):
+            return single(len(found[0]), *found)
+        return None if odd is None or self.linearly_separable else xor(self.solution, odd)
 
     def plan(self, data: Data) -> Plan:
         return Plan(1, 1)
 
     def answer(self, model: nn.Module, question: Batch, options: Any) -> Batch:
-        return {"label": (model(question["features"])[:, 0] > 0.5).long()}
+        assert isinstance(model, Units)
+        if not len(model.output):
+            raise UserError(
+                "neuron: with --linearly-separable nothing was built, since no single unit can do this function, so "
+                "there is nothing to ask. `deepclassics run boolean` builds a network for it."
+            )
+        return {"label": decide(model, question["features"]).long()}
 
     def conclude(self, learner: Learner, data: Data) -> tuple[dict[str, float], list[str]]:
         """The unit, or the proof that there is none; and how many functions have one."""
-        assert isinstance(learner, Construction)
+        assert isinstance(learner, Built)
         assert isinstance(data.train, Whole)
         names, values = data.spec["names"], data.train.columns["label"].bool().cpu()
         found = unit_of(values)

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from deepclassics import metrics
 from deepclassics.data import load
-from deepclassics.data.streams import Batch, Columns, Data, InOrder, Shuffled, Stream
+from deepclassics.data.streams import Batch, Columns, Data, Shuffled, Splits, Stream, inputs
 from deepclassics.errors import UserError
 from deepclassics.learn import Box, Clock, Learner, Scores, Stateful, apply
 from deepclassics.loop import Plan
@@ -97,10 +97,6 @@ class PerceptronLearner(Learner):
 
     def snapshot(self) -> dict[str, Tensor]:
         return {"weight": self.model.weight.clone(), "bias": self.model.bias.clone()}
-
-
-def inputs(batch: Batch) -> Tensor:  # -> (B, ...)
-    return batch["features"] if "features" in batch else batch["image"]
 
 
 def targets(label: Tensor, units: int) -> Tensor:  # (B,) -> (B, K) of -1 and +1
@@ -242,7 +238,7 @@ class PerceptronRecipe(Recipe):
             spec = spec | {"target": spec["target"] | {"classes": [f"not {self.positive}", self.positive]}}
             parts = [part and Columns(**{**part.tensors, "label": (part["label"] == number).long()}) for part in parts]
         train, valid, test = parts
-        return Data(spec, Shuffled(train, 1, self.seed), valid and InOrder(valid), test and InOrder(test))
+        return Splits(spec, train, valid, test).shuffled(1, self.seed)
 
     def model(self, spec: dict[str, Any]) -> Perceptron:
         classes = len(spec["target"]["classes"])

@@ -38,8 +38,8 @@ from deepclassics.data import load
 from deepclassics.data.kinds.function import Function
 from deepclassics.data.streams import Batch, Columns, Data, InOrder, Stream, World
 from deepclassics.errors import UserError
-from deepclassics.layers.units import Draft, Units
-from deepclassics.learn import Clock, Learner, Scores, Stateful, device_of
+from deepclassics.layers.units import Built, Draft, Units
+from deepclassics.learn import Learner, Scores, device_of
 from deepclassics.loop import Plan
 from deepclassics.recipe import Picture, Recipe
 
@@ -184,30 +184,15 @@ def of_six_relu() -> Draft:
 # --- the system
 
 
-class Assembly(Learner):
-    """One step builds the network for the function that the batch holds."""
-
-    def __init__(self, model: Units, build: Callable[[Function], Draft]) -> None:
-        self.model: Units = model
-        self.build = build
-
-    def step(self, batch: Batch, clock: Clock) -> Scores:
-        self.model.take(self.build(batch["world"].to("cpu")))
-        self.done = True
-        return {name: float(count) for name, count in self.model.counts().items()}
-
-    def evaluate(self, stream: Stream) -> Scores:
-        """Root mean square and largest error, in the units of the function's values."""
-        found = []
-        for batch in stream:
-            if "world" in batch:
-                batch = batch["world"].to("cpu").examples().to(device_of(self.model)).take(slice(None))
-            found.append(self.model(batch["features"])[:, 0] - batch["number"])
-        error = torch.cat(found)
-        return {"rmse": error.square().mean().sqrt(), "sup": error.abs().max(), **self.model.counts()}
-
-    def parts(self) -> dict[str, Stateful]:
-        return {"model": self.model}
+def judge(model: Units, stream: Stream) -> Scores:
+    """Root mean square and largest error, in the units of the function's values."""
+    found = []
+    for batch in stream:
+        if "world" in batch:
+            batch = batch["world"].to("cpu").examples().to(device_of(model)).take(slice(None))
+        found.append(model(batch["features"])[:, 0] - batch["number"])
+    error = torch.cat(found)
+    return {"rmse": error.square().mean().sqrt(), "sup": error.abs().max()}
 
 
 def errors_by_width(function: Function, recipe: "Pulses") -> list[tuple[float, float, float, int]]:
@@ -296,7 +281,7 @@ class Pulses(Recipe):
         """How many pulses there are along each axis."""
         if self.width is None:
             return [self.pulses] * len(function.names)
-        return [max(1, min(10**9, math.ceil((high - low) / self.width - 1e-9))) for low, high in function.bounds]
+        return [max(1, math.ceil(min(1e9, (high - low) / self.width - 1e-9))) for low, high in function.bounds]
 
     def refuse(self, function: Function) -> None:
         """What the method cannot bear is refused before anything is written."""
@@ -317,9 +302,9 @@ class Pulses(Recipe):
     def model(self, spec: dict[str, Any]) -> Units:
         return Units(len(spec["names"]))
 
-    def learner(self, model: nn.Module) -> Assembly:
+    def learner(self, model: nn.Module) -> Built:
         assert isinstance(model, Units)
-        return Assembly(model, self.build)
+        return Built(model, lambda batch: (self.build(batch["world"].to("cpu")), ""), judge)
 
     def build(self, function: Function) -> Draft:
         if self.method == "six-relu":
@@ -337,7 +322,7 @@ class Pulses(Recipe):
 
     def conclude(self, learner: Learner, data: Data) -> tuple[dict[str, float], list[str]]:
         """How the error falls with the width, of a function whose values between its points are known."""
-        assert isinstance(learner, Assembly)
+        assert isinstance(learner, Built)
         assert isinstance(data.train, World)
         units = learner.model
         function = data.train.world.to("cpu")

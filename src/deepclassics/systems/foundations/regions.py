@@ -30,7 +30,7 @@ Letters: B points, M cylinders, N sides, C corners, L lines.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -43,8 +43,8 @@ from deepclassics.data.kinds.function import strewn
 from deepclassics.data.kinds.region import POINTS, Region
 from deepclassics.data.streams import Batch, Columns, Data, InOrder, Stream, World
 from deepclassics.errors import UserError
-from deepclassics.layers.units import Draft, Units
-from deepclassics.learn import Box, Clock, Learner, Scores, Stateful, device_of
+from deepclassics.layers.units import Built, Draft, Units, decide
+from deepclassics.learn import Learner, Scores, device_of
 from deepclassics.loop import Plan
 from deepclassics.recipe import Picture, Recipe
 from deepclassics.systems.foundations.boolean import conjunction, disjunction, tree
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 Method = Literal["polygons", "xor", "cylinders"]
 LINES = 64  # of which all cells are sought: there are up to 2,081
 RECTANGLES = 10_000  # of a silhouette: more are noise, which takes a minute to look at
+CYLINDER_UNITS = 100_000
 CYLINDERS = 1500  # whose weights are found by least squares, which takes time cubic in them
 SPACING = 1.5  # between the centres of cylinders, in radii: hexagons of discs that overlap without gaps up to √3
 RIDGE = 1e-6  # of the least squares, a share of the number of points: neighbouring cylinders are much alike
@@ -306,12 +307,20 @@ def profile(distance: Tensor) -> Tensor:  # (...), in radii -> (...)
     return 1 - torch.arccos(1 / distance.clamp(min=1)) / math.pi
 
 
+def profiles(sides: int) -> tuple[Tensor, dict[int, Tensor], Tensor]:  # -> (G,), {sides: (G,)}, (G,)
+    """Distances, in radii, and there the shares of the half-planes of a few and of so many sides, and their limit."""
+    distance = torch.linspace(0, 6, 1201, dtype=torch.float64)
+    points = torch.stack([distance, 0.0137 * distance], 1)  # a little off the axis, where many sides meet
+    middle = torch.zeros(1, 2, dtype=torch.float64)
+    return distance, {count: shares(points, middle, 1.0, count)[:, 0] for count in (4, 8, sides)}, profile(distance)
+
+
 def centres(region: Region, radius: float, beyond: float) -> Tensor:  # -> (M, 2)
     """Places of a hexagonal lattice that lie in the region or at most `beyond` away from it."""
     (left, right), (bottom, top) = region.bounds
     step = SPACING * radius
     if (right - left) * (top - bottom) / step**2 > 50 * CYLINDERS:
-        raise UserError(_too_many(radius / _size(region)))
+        raise UserError(_too_many(radius / _size(region), 0))
     rows = torch.arange(bottom, top, step * math.sqrt(3) / 2, dtype=torch.float64)
     columns = torch.arange(left, right, step, dtype=torch.float64)
     y, x = torch.meshgrid(rows, columns, indexing="ij")
@@ -341,8 +350,8 @@ def of_cylinders(region: Region, radius: float, sides: int, fit: bool) -> tuple[
     reach = radius * _size(region)
     if not len(place):
         raise UserError(f"regions: no cylinder of radius {radius:g} fits into the region. Choose a smaller --radius.")
-    if len(place) > CYLINDERS:
-        raise UserError(_too_many(radius))
+    if len(place) > CYLINDERS or len(place) * sides > CYLINDER_UNITS:
+        raise UserError(_too_many(radius, sides))
     points = strewn(min(12_000, max(6_000, 12 * len(place))), region.bounds, begin=POINTS)  # not those it is judged by
     inside = region.contains(points)
     share = shares(points, place, reach, sides).double()
@@ -375,46 +384,26 @@ def best_threshold(sums: Tensor, inside: Tensor) -> float:  # (B,), (B,) of bool
     return float(edges[wrong.argmin()])
 
 
-def _too_many(radius: float) -> str:
-    return f"regions: radius {radius:g} makes more than {CYLINDERS:,} cylinders, too many. Choose a larger one."
+def _too_many(radius: float, sides: int) -> str:
+    units = f", or with {sides} sides each more than {CYLINDER_UNITS:,} units" if sides else ""
+    return f"regions: radius {radius:g} makes more than {CYLINDERS:,} cylinders{units}, too many. Choose a larger one."
 
 
 # --- the system
 
 
-class Drawing(Learner):
-    """One step builds the network for the region that the batch holds."""
-
-    def __init__(self, model: Units, build: Callable[[Region], tuple[Draft, str]]) -> None:
-        self.model: Units = model
-        self.build = build
-        self.told = Box("")
-
-    def step(self, batch: Batch, clock: Clock) -> Scores:
-        draft, self.told.value = self.build(batch["world"].to("cpu"))
-        self.model.take(draft)
-        self.done = True
-        return {name: float(count) for name, count in self.model.counts().items()}
-
-    def evaluate(self, stream: Stream) -> Scores:
-        """The share of points on the wrong side, and how the region seen overlaps the true one."""
-        wrong = both = either = count = 0
-        for batch in stream:
-            if "world" in batch:
-                batch = batch["world"].to("cpu").examples().to(device_of(self.model)).take(slice(None))
-            given, label = decide(self.model, batch["features"]), batch["label"].bool()
-            wrong += int((given != label).sum())
-            both += int((given & label).sum())
-            either += int((given | label).sum())
-            count += len(label)
-        return {"error": wrong / count, "iou": both / either if either else 1.0, **self.model.counts()}
-
-    def parts(self) -> dict[str, Stateful]:
-        return {"model": self.model, "told": self.told}
-
-
-def decide(model: nn.Module, points: Tensor) -> Tensor:  # (B, 2) -> (B,) of bool
-    return model(points)[:, 0] > 0.5
+def judge(model: Units, stream: Stream) -> Scores:
+    """The share of points on the wrong side, and how the region seen overlaps the true one."""
+    wrong = both = either = count = 0
+    for batch in stream:
+        if "world" in batch:
+            batch = batch["world"].to("cpu").examples().to(device_of(model)).take(slice(None))
+        given, label = decide(model, batch["features"]), batch["label"].bool()
+        wrong += int((given != label).sum())
+        both += int((given & label).sum())
+        either += int((given | label).sum())
+        count += len(label)
+    return {"error": wrong / count, "iou": both / either if either else 1.0}
 
 
 class Regions(Recipe):
@@ -432,7 +421,7 @@ class Regions(Recipe):
         "auto", description="of a picture, or of a checkerboard's squares; auto: the one with less of the picture's rim"
     )
     resolution: int = Field(512, ge=8, le=1024, description="pixels that a picture's longer side is reduced to")
-    block: Literal["3", "2"] = Field("3", description="units of an XOR")
+    block: int = Field(3, ge=2, le=3, description="units of an XOR")
     radius: float = Field(0.05, gt=0, le=0.5, description="of a cylinder, as a share of the region's longer side")
     sides: int = Field(32, ge=3, le=256, description="half-planes of a cylinder")
     fit: bool = Field(True, description="weigh the cylinders by least squares; else equally, as the notes do")
@@ -459,16 +448,16 @@ class Regions(Recipe):
     def model(self, spec: dict[str, Any]) -> Units:
         return Units(2)
 
-    def learner(self, model: nn.Module) -> Drawing:
+    def learner(self, model: nn.Module) -> Built:
         assert isinstance(model, Units)
-        return Drawing(model, self.build)
+        return Built(model, lambda batch: self.build(batch["world"].to("cpu")), judge)
 
     def build(self, region: Region) -> tuple[Draft, str]:
         """The network, and what else is to be told of it."""
         if self.method == "cylinders":
             return of_cylinders(region, self.radius, self.sides, self.fit)
         if self.method == "xor":
-            return of_parity(region, int(self.block)), ""
+            return of_parity(region, self.block), ""
         if region.lines is not None:
             return of_cells(region), ""
         return (of_picture(region, self.resolution) if region.picture is not None else of_polygons(region)), ""
@@ -481,7 +470,7 @@ class Regions(Recipe):
 
     def conclude(self, learner: Learner, data: Data) -> tuple[dict[str, float], list[str]]:
         """What was built, layer by layer."""
-        assert isinstance(learner, Drawing)
+        assert isinstance(learner, Built)
         units = learner.model
         sizes = torch.bincount(units.layer)[1:].tolist()
         counts = units.counts()
@@ -515,14 +504,14 @@ class Regions(Recipe):
             ),
             Picture(
                 "One hidden layer against two",
-                "Networks of cylinders, of ever smaller radius, beside the one of lines, AND and OR.",
+                "Networks of cylinders, of ever smaller radius, beside one of lines, AND and OR (of many lines: XORs).",
                 lambda: plane.against(*against(evidence.splits().train, self)),
             ),
         ]
         if self.method == "cylinders":
             title = "A cylinder is not flat outside"
             told = "The sum of half-planes around a disc, cut through its centre, and its limit for ever more of them."
-            found.append(Picture(title, told, lambda: plane.cylinder(self.sides)))
+            found.append(Picture(title, told, lambda: plane.cylinder(*profiles(self.sides))))
         if isinstance(units := evidence.model, Units) and len(units.kind) <= graph.MOST:
             told = "Lines, AND units and OR from left to right; in a circle the threshold that its sum must reach."
             found.append(Picture("The network", told, lambda: graph.units(units, ["x", "y"])))
@@ -545,5 +534,7 @@ def against(region: Region, recipe: Regions) -> tuple[list[tuple[str, int, float
             single.append(judged(f"radius {radius:g}", of_cylinders(region, radius, recipe.sides, recipe.fit)[0]))
         except UserError:  # too many of them, or too large for the region
             continue
+    if region.lines is not None and len(region.lines) > LINES:  # too many cells to name
+        return single, [judged("XORs in pairs", of_parity(region, recipe.block))]
     draft, _ = recipe.model_copy(update={"method": "polygons"}).build(region)
     return single, [judged("two hidden layers", draft)]

@@ -31,13 +31,13 @@ from deepclassics.loop import Plan
 from deepclassics.recipe import BatchSize, Course, Decay, Picture, Published, Recipe, Share
 from deepclassics.systems.foundations.linear import (
     Affine,
-    bound,
-    fitting,
-    plan,
-    prepared,
-    rate,
+    chosen_rate,
+    curvature_bound,
+    input_size,
+    learner_for,
+    plan_for,
     remarks,
-    size,
+    streams_for,
     vocabulary,
 )
 
@@ -127,14 +127,14 @@ class SoftmaxRecipe(Recipe):
                 f"softmax: the target must hold classes; '{target['name']}' holds numbers. "
                 f"`deepclassics run linear` learns numbers."
             )
-        return prepared(found, self.method, self.batch, self.seed, len(target["classes"]))
+        return streams_for(found, self.method, self.batch, self.seed, len(target["classes"]))
 
     def model(self, spec: dict[str, Any]) -> Softmax:
         words, classes = vocabulary(spec), len(spec["target"]["classes"])
-        return Softmax(size(spec) - words, words, classes, bound(spec, self.method, self.batch))
+        return Softmax(input_size(spec) - words, words, classes, curvature_bound(spec, self.method, self.batch))
 
     def learner(self, model: nn.Module) -> Learner:
-        return fitting(
+        return learner_for(
             model,
             self.method,
             lr=self.lr,
@@ -146,10 +146,10 @@ class SoftmaxRecipe(Recipe):
         )
 
     def chosen(self, spec: dict[str, Any]) -> dict[str, Any]:
-        return rate(spec, self.method, self.batch, Softmax.curvature, self.l2) if self.lr is None else {}
+        return chosen_rate(spec, self.method, self.batch, Softmax.curvature, self.l2) if self.lr is None else {}
 
     def plan(self, data: Data) -> Plan:
-        return plan(self.method, self.epochs, data)
+        return plan_for(self.method, self.epochs, data)
 
     def answer(self, model: nn.Module, question: Batch, options: Any) -> Batch:
         assert isinstance(model, Softmax)
