@@ -576,7 +576,8 @@ class DescentRecipe(Recipe):
             raise UserError(f"descent: start is for a formula; {self.data} is a table. Leave --start out.")
         if (size := self._size(spec)) > WEIGHTS:
             raise UserError(
-                f"descent: a net may have at most {WEIGHTS:,} weights; with hidden {shown(self.hidden)} it has {size:,}."
+                f"descent: a net may have at most {WEIGHTS:,} weights; with hidden {shown(self.hidden)} "
+                f"it has {size:,}."
             )
         surface = self._net(spec)
         if "lm" in self.optimizer and spec["target"]["kind"] == "class":
