@@ -92,8 +92,8 @@ def test_a_claim_comes_out_the_same_alone_and_among_others(capsys: pytest.Captur
     [
         (["run", "C999"], "There is no claim 'C999'."),
         (["run", "xor-imposible"], "There is no claim 'xor-imposible'. Did you mean 'xor-impossible'?"),
-        (["run"], "`claims run` needs the numbers or labels of claims, or else --all."),
-        (["run", "C038", "--all"], "`claims run` needs the numbers or labels of claims, or else --all."),
+        (["run"], "`claims run` needs the numbers or labels of claims, or else --all; got neither."),
+        (["run", "C038", "--all"], "`claims run` needs the numbers or labels of claims, or else --all; got both."),
         (["rum"], "There is no `claims rum`; there are list and run. Did you mean 'run'?"),
         (["list", "zebra"], "No claim holds 'zebra'."),
         (["run", "C038", "--too", "x"], "has no option '--too'. Did you mean '--to'?"),

@@ -314,7 +314,8 @@ def claims(words: list[str]) -> int:
     parser.add_argument("--to", metavar="FOLDER", help="where the page and its figures are written [claims]")
     found = parser.split(words[1:])
     if bool(found["words"]) == found["all"]:
-        raise UserError("`claims run` needs the numbers or labels of claims, or else --all.")
+        got = "both" if found["all"] else "neither"
+        raise UserError(f"`claims run` needs the numbers or labels of claims, or else --all; got {got}.")
     chosen = list(known.names().values()) if found["all"] else [known.find(word) for word in found["words"]]
     from deepclassics.verbs import claims as testing
 

@@ -94,10 +94,8 @@ def find(word: str) -> Claim:
     labels = {claim.label: claim for claim in known.values()}
     if word.lower() in labels:
         return labels[word.lower()]
-    raise UserError(
-        f"There is no claim '{word}'.{meant(word.lower(), [*labels, *(each.lower() for each in known)])} "
-        "`deepclassics claims list` shows them all."
-    )
+    nearest = "" if re.fullmatch(r"[cC]?\d+", word) else meant(word.lower(), labels)
+    raise UserError(f"There is no claim '{word}'.{nearest} `deepclassics claims list` shows them all.")
 
 
 def rows(chosen: Sequence[Claim]) -> list[dict[str, Any]]:

@@ -297,3 +297,10 @@ def test_text_beside_numbers_is_learnt_from(tmp_path: Any) -> None:
     _, batch = table.read(["5,a fine unheard of gizmo", "length=5,remark=poor"], data.spec)
     answer = recipe.answer(model, batch, None)["number"].detach()
     assert float(answer[0] - answer[1]) > 1.5
+
+
+@pytest.mark.parametrize("method", ["closed", "newton"])
+def test_a_rate_for_a_method_that_takes_none_is_not_ignored(method: str) -> None:
+    recipe = LinearRecipe(method=method, lr=0.1)
+    with pytest.raises(UserError, match=f"the method {method} takes none"):
+        recipe.learner(recipe.model(recipe.load().spec))

@@ -416,6 +416,8 @@ def learner_for(
 ) -> Learner:
     """Whoever fits the model; without a learning rate descent takes `safe_rate`."""
     assert isinstance(model, Affine)
+    if method in ("closed", "newton") and lr is not None:
+        raise UserError(f"lr is for descent; the method {method} takes none. Leave --lr out.")
     if method == "closed":
         return ClosedForm(model, l1, l2)
     if method == "newton":

@@ -328,6 +328,8 @@ class Pulses(Recipe):
         function = data.train.world.to("cpu")
         sizes = " + ".join(f"{size:,}" for size in torch.bincount(units.layer)[1:].tolist())
         remarks = [f"Built by {self.method}: {sizes} = {len(units.kind):,} units."]
+        if self.method == "six-relu" and self.data != "cubic":
+            remarks.append("The six ReLUs are set by hand for x³ + x² - x - 1, `--data cubic`, alone.")
         if self.method == "six-relu" or function.expression is None:
             return {}, remarks
         rows = errors_by_width(function, self)
