@@ -24,7 +24,6 @@ loss is that of a linear or logistic regression, or with `--hidden` of an MLP.
 Letters: D unknowns, R optimizers, P points of a path, N examples, K outputs, M residuals.
 """
 
-import itertools
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -62,7 +61,6 @@ STARTS = {
 USUAL = {"adagrad": 0.5, "rmsprop": 0.05, "adam": 0.05}  # rates; the others are 1 or depend on the surface
 BEYOND = 1e12  # a loss so far from 0 has diverged
 POINTS = 2000  # of a path that are kept: every update, or evenly thinned
-VARIABLES = 100  # of a formula, at most
 WEIGHTS = 1_000_000  # of a net, at most: every optimizer has its own, and looks at all of them
 UNKNOWNS = 2000  # of a loss whose Hessian is wanted: it has their square of numbers
 DENSE = 300  # unknowns up to which all curvatures are told
@@ -544,8 +542,6 @@ class DescentRecipe(Recipe):
         for knob, value in (("hidden", self.hidden), ("batch", self.batch)):
             if value:
                 raise UserError(f"descent: {knob} is for a table; {self.data} is a formula. Leave --{knob} out.")
-        if len(raw.names) > VARIABLES:
-            raise UserError(f"descent: a formula may have at most {VARIABLES} variables; got {len(raw.names)}.")
         surface = Formula(raw.expression)
         start = self.start or STARTS.get(raw.name, (1.5,) * surface.size)
         if len(start) != surface.size:
@@ -574,12 +570,12 @@ class DescentRecipe(Recipe):
         spec = found.spec
         if self.start:
             raise UserError(f"descent: start is for a formula; {self.data} is a table. Leave --start out.")
-        if (size := self._size(spec)) > WEIGHTS:
+        surface = self._net(spec)
+        if surface.size > WEIGHTS:
             raise UserError(
                 f"descent: a net may have at most {WEIGHTS:,} weights; with hidden {shown(self.hidden)} "
-                f"it has {size:,}."
+                f"it has {surface.size:,}."
             )
-        surface = self._net(spec)
         if "lm" in self.optimizer and spec["target"]["kind"] == "class":
             raise UserError(
                 f"descent: lm needs a loss that is a sum of squares, as that of numbers; '{spec['target']['name']}' "
@@ -591,11 +587,6 @@ class DescentRecipe(Recipe):
                 f"has {surface.size:,}. Choose fewer --hidden units, or another optimizer."
             )
         return found.streams(Shuffled(found.train, self.batch, self.seed) if self.batch else Whole(found.train))
-
-    def _size(self, spec: dict[str, Any]) -> int:
-        outputs = 1 if spec["target"]["kind"] == "number" else len(spec["target"]["classes"])
-        units = (spec["features"], *self.hidden, outputs)
-        return sum((below + 1) * above for below, above in itertools.pairwise(units))
 
     def _net(self, spec: dict[str, Any]) -> Regression:
         target = spec["target"]
