@@ -334,6 +334,24 @@ class Splits:
     valid: Any = None
     test: Any = None
 
+    def parted(self, positive: str, system: str) -> "Splits":
+        """The same examples with two classes: those of class `positive`, and all others before it.
+
+        Raises:
+            UserError: there is no such class; said by `system`.
+        """
+        target = self.spec["target"]
+        classes = target["classes"]
+        if positive not in classes:
+            raise UserError(f"{system}: positive must be one of {', '.join(classes)}; got '{positive}'.")
+        number = classes.index(positive)
+
+        def relabelled(part: Columns | None) -> Columns | None:
+            return part and Columns(**{**part.tensors, "label": (part["label"] == number).long()})
+
+        spec = self.spec | {"target": target | {"classes": [f"not {positive}", positive]}}
+        return Splits(spec, relabelled(self.train), relabelled(self.valid), relabelled(self.test))
+
     def shuffled(self, batch: int, seed: int) -> Data:
         """Streams of it: the training examples shuffled, `batch` an update; the others in order."""
         return self.streams(Shuffled(self.train, batch, seed))

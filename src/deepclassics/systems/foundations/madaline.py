@@ -34,7 +34,7 @@ from torch import Tensor, nn
 
 from deepclassics import metrics
 from deepclassics.data import load
-from deepclassics.data.streams import Batch, Columns, Data, Shuffled, Splits, Stream, Whole
+from deepclassics.data.streams import Batch, Columns, Data, Shuffled, Stream, Whole
 from deepclassics.errors import UserError
 from deepclassics.learn import Box, Clock, Learner, Scores, Stateful, apply
 from deepclassics.loop import Plan
@@ -297,8 +297,7 @@ class MadalineRecipe(Recipe):
 
     def load(self) -> Data:
         found = load(self.data, self.takes, seed=self.seed, valid=self.valid, test=self.test, target=self.target)
-        spec, parts = found.spec, {"train": found.train, "valid": found.valid, "test": found.test}
-        target = spec["target"]
+        target = found.spec["target"]
         if target["kind"] != "class":
             raise UserError(
                 f"madaline: the target must hold classes; '{target['name']}' holds numbers. "
@@ -306,26 +305,20 @@ class MadalineRecipe(Recipe):
             )
         classes = target["classes"]
         if self.positive is not None:
-            if self.positive not in classes:
-                raise UserError(f"madaline: positive must be one of {', '.join(classes)}; got '{self.positive}'.")
-            spec = spec | {"target": target | {"classes": [f"not {self.positive}", self.positive]}}
-            number = classes.index(self.positive)
-            for name, part in parts.items():
-                if part is not None:
-                    parts[name] = Columns(features=part["features"], label=(part["label"] == number).long())
+            found = found.parted(self.positive, self.name())
         elif len(classes) != 2:
             raise UserError(
                 f"madaline: there must be two classes; '{target['name']}' has {len(classes)}. Name one with "
                 f"--positive, to be parted from the rest: {', '.join(classes)}."
             )
-        train, valid, test = parts.values()
+        train = found.train
         if self.rule == "search" and len(train) > MOST:
             raise UserError(
                 f"madaline: the search takes {MOST} training examples at most, for it tries 2^{MOST} relabellings; "
                 f"got {len(train):,}. Take fewer, or --rule mri."
             )
         stream = Whole(train) if self.rule == "search" else Shuffled(train, 1, self.seed)
-        return Splits(spec, train, valid, test).streams(stream)
+        return found.streams(stream)
 
     def model(self, spec: dict[str, Any]) -> Madaline:
         return Madaline(spec["features"], self.units, 0 if self.rule == "mrii" else self.groups)

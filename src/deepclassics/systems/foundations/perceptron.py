@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from deepclassics import metrics
 from deepclassics.data import load
-from deepclassics.data.streams import Batch, Columns, Data, Shuffled, Splits, Stream, inputs
+from deepclassics.data.streams import Batch, Data, Shuffled, Stream, inputs
 from deepclassics.errors import UserError
 from deepclassics.learn import Box, Clock, Learner, Scores, Stateful, apply
 from deepclassics.loop import Plan
@@ -229,16 +229,9 @@ class PerceptronRecipe(Recipe):
                 f"perceptron: the target must hold classes; '{found.spec['target']['name']}' holds numbers. "
                 f"`deepclassics run mlp` learns numbers."
             )
-        spec, parts = found.spec, [found.train, found.valid, found.test]
         if self.positive is not None:
-            classes = spec["target"]["classes"]
-            if self.positive not in classes:
-                raise UserError(f"perceptron: positive must be one of {', '.join(classes)}; got '{self.positive}'.")
-            number = classes.index(self.positive)
-            spec = spec | {"target": spec["target"] | {"classes": [f"not {self.positive}", self.positive]}}
-            parts = [part and Columns(**{**part.tensors, "label": (part["label"] == number).long()}) for part in parts]
-        train, valid, test = parts
-        return Splits(spec, train, valid, test).shuffled(1, self.seed)
+            found = found.parted(self.positive, self.name())
+        return found.shuffled(1, self.seed)
 
     def model(self, spec: dict[str, Any]) -> Perceptron:
         classes = len(spec["target"]["classes"])
