@@ -230,9 +230,10 @@ def test_the_written_pass_keeps_fp32_under_autocast() -> None:
     assert torch.equal(one.weights, other.weights)
 
 
+@pytest.mark.parametrize("l2", [0.0, 0.1])
 @pytest.mark.parametrize("rule", WRITTEN_RULES)
-def test_a_learner_put_back_goes_on_bit_for_bit(rule: str) -> None:
-    knobs = {"optimizer": rule, "l2": 0.1, "dtype": torch.float32}
+def test_a_learner_put_back_goes_on_bit_for_bit(rule: str, l2: float) -> None:
+    knobs = {"optimizer": rule, "l2": l2, "dtype": torch.float32}
     whole, cut = learners(**knobs)[0], learners(**knobs)[0]
     batch = learners(**knobs)[2]
     for step in range(3):

@@ -28,6 +28,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Self
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
@@ -118,21 +119,37 @@ class Layer(Protocol):
 
 
 class Dense:
-    """z = x Wᵀ + b. Forward it keeps x; backward ∂/∂W = δᵀ x and ∂/∂b = Σ δ over the batch, and δ W goes on (S084)."""
+    """z = x Wᵀ + b. Forward it keeps x; backward ∂/∂W = δᵀ x and ∂/∂b = Σ δ over the batch, and δ W goes on (S084).
 
-    def __init__(self, weight: Tensor, bias: Tensor, d_weight: Tensor, d_bias: Tensor, lowest: bool) -> None:
-        self.weight, self.across, self.bias = weight, weight.t(), bias  # (U, N), (N, U), (U,)
-        self.d_weight, self.d_bias, self.lowest = d_weight, d_bias, lowest
+    `to_weight` and `to_bias`, where the gradient goes, become `keep` times what they were and `alpha` times the
+    gradient, in the same pass as the product: gradients themselves with 0 and 1, a momentum with its share and 1, or
+    the weights, moved at once, with 1 and less the rate.
+    """
+
+    def __init__(
+        self, linear: nn.Linear, to_weight: Tensor, to_bias: Tensor, keep: float, lowest: bool, highest: bool
+    ) -> None:
+        self.weight, self.bias = linear.weight.detach(), linear.bias.detach()  # (U, N), (U,)
+        self.across, self.upright = self.weight.t(), self.bias[:, None]  # (N, U), (U, 1)
+        self.to_weight, self.to_bias, self.keep, self.lowest, self.highest = to_weight, to_bias, keep, lowest, highest
+        self.alpha = 1.0
+        self.ones = self.bias.new_ones(0)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, N) -> (B, U)
         self.x = x
+        if self.highest:  # outputs are few: the product, and the softmax, are faster along rows of length B
+            return torch.addmm(self.upright, self.weight, x.t()).t()
         return torch.addmm(self.bias, x, self.across)
 
     def backward(self, delta: Tensor) -> Tensor:  # (B, U) -> (B, N)
-        torch.mm(delta.t(), self.x, out=self.d_weight)
-        torch.sum(delta, 0, out=self.d_bias)
+        below = delta if self.lowest else delta.mm(self.weight)  # first, as the weights may move now
+        if len(self.ones) != len(delta):
+            self.ones = delta.new_ones(len(delta))
+        across = delta.t()
+        self.to_weight.addmm_(across, self.x, beta=self.keep, alpha=self.alpha)
+        self.to_bias.addmv_(across, self.ones, beta=self.keep, alpha=self.alpha)  # the sum over the batch
         del self.x  # its memory, still in the cache, is the next batch's
-        return delta if self.lowest else delta.mm(self.weight)
+        return below
 
 
 class Activated:
@@ -149,7 +166,7 @@ class Activated:
 
     def backward(self, delta: Tensor) -> Tensor:  # the other way
         if self.activation == "relu":
-            return torch.ops.aten.threshold_backward(delta, self.y, 0)  # in one pass
+            return delta.mul_(self.y.sign_())  # of y ≥ 0 it is the slope, and no layer needs y any more
         return maxout_backward(delta, self.z, self.y) if self.slope is None else delta.mul_(self.slope(self.z, self.y))
 
 
@@ -170,11 +187,22 @@ class Drop:
         return delta.mul_(self.mask)
 
 
+class Vectors(Box):
+    """Moments and the count of updates, loaded into their own memory: the learner's other names for them stay true."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        moments, updates = (state_dict["value"][name] for name in ("moments", "updates"))
+        for own, saved in zip([*self.value["moments"], self.value["updates"]], [*moments, updates], strict=True):
+            own.copy_(saved)
+
+
 class Written(Learner):
     """Backpropagation as its authors wrote it: forward, the deltas backward, and the weights moved; no graph is built.
 
     All weights lie in one vector, matrices first, then biases, and so do their gradients: an update of the optimizer is
-    one of torch's fused kernels, called without torch.optim's bookkeeping, which takes longer than the kernel.
+    one of torch's fused kernels, called without torch.optim's bookkeeping, which takes longer than the kernel. Where
+    sgd and momentum take the gradient as it is, it is never laid down: the products of the backward pass are added to
+    the weights at once, or to the momentum.
     """
 
     model: MLP
@@ -198,33 +226,37 @@ class Written(Learner):
         self.lr, self.momentum, self.schedule = lr, momentum, schedule
         self.clip_norm, self.clip_value, self.l1, self.l2 = clip_norm, clip_value, l1, l2
         parameters = sorted(model.layers.parameters(), key=lambda parameter: -parameter.dim())
+        sizes = [parameter.numel() for parameter in parameters]
+        self.matrices = sum(parameter.numel() for parameter in parameters if parameter.dim() == 2)
         self.weights = torch.cat([parameter.detach().flatten() for parameter in parameters])
         self.device = self.weights.device.type
-        self.gradient = torch.zeros_like(self.weights)
+        count = 2 if rule in ("adam", "adamw") else 1 if momentum else 0
+        self.moments = [torch.zeros_like(self.weights) for _ in range(count)]
+        self.updates = torch.zeros((), device=self.weights.device)
+        self.memory = Vectors({"moments": self.moments, "updates": self.updates})
+        alone = not (dist.is_available() and dist.is_initialized())
+        self.bare = alone and clip_norm is None and clip_value is None and not l1  # nothing is done to the gradient
+        self.at_once = self.bare and not l2 and rule in ("sgd", "momentum")
+        keep = (momentum or 1.0) if self.at_once else 0.0
+        self.gradient = [self.weights, *self.moments][-1] if self.at_once else torch.zeros_like(self.weights)
         self.whole = nn.Parameter(self.weights)  # the same, as `settle` takes it
         self.whole.grad = self.gradient
-        self.matrices = sum(parameter.numel() for parameter in parameters if parameter.dim() == 2)
-        sizes = [parameter.numel() for parameter in parameters]
+        into: dict[Tensor, Tensor] = {}
         for parameter, piece, gradient in zip(
             parameters, self.weights.split(sizes), self.gradient.split(sizes), strict=True
         ):
-            parameter.data, parameter.grad = piece.view_as(parameter), gradient.view_as(parameter)
-        moments = 2 if rule in ("adam", "adamw") else 1 if momentum else 0
-        self.memory = Box(
-            {
-                "moments": [torch.zeros_like(self.gradient) for _ in range(moments)],
-                "updates": torch.zeros((), device=self.gradient.device),
-            }
-        )
-        self.layers = list(_layers(model, activation))
-        lowest = next(place for place, layer in enumerate(self.layers) if isinstance(layer, Dense))
-        self.backwards = self.layers[lowest:][::-1]
+            parameter.data, into[parameter] = piece.view_as(parameter), gradient.view_as(parameter)
+            parameter.grad = None if self.at_once else into[parameter]
+        self.layers = list(_layers(model, activation, into, keep))
+        self.dense = [layer for layer in self.layers if isinstance(layer, Dense)]
+        self.backwards = self.layers[self.layers.index(self.dense[0]) :][::-1]
 
     @torch.inference_mode()
     def step(self, batch: Batch, clock: Clock) -> Scores:
         if torch.is_autocast_enabled(self.device):  # products into given memory have no mixed precision
             with torch.autocast(self.device, enabled=False):
                 return self.step(batch, clock)
+        lr = self.lr * self.schedule(clock.fraction)
         x = self.model.flat(inputs(batch))
         for layer in self.layers:
             x = layer.forward(x)
@@ -233,28 +265,34 @@ class Written(Learner):
         else:  # the net's z is the number in units of its spread
             error = x[:, 0] - (batch["number"] - self.model.centre) / self.model.spread
             loss, delta = error.square().mean(), (error * (2 / len(x)))[:, None]
+        if self.gradient is self.weights:
+            for dense in self.dense:
+                dense.alpha = -lr
         for layer in self.backwards:
             delta = layer.backward(delta)
-        if self.l1:
-            self.gradient[: self.matrices].add_(self.weights[: self.matrices].sign(), alpha=self.l1)
-        settle([self.whole], self.clip_norm, self.clip_value)
-        self.move(self.lr * self.schedule(clock.fraction))
+        if not self.at_once:
+            self.move(lr)
+        elif self.moments:
+            self.weights.add_(self.moments[0], alpha=-lr)
         return {"loss": loss}
 
     def move(self, lr: float) -> None:
         """The weights down the gradient; l2 decays matrices, not biases."""
-        memory = self.memory.value
-        vectors = (self.weights, self.gradient, *memory["moments"])
+        if self.l1:
+            self.gradient[: self.matrices].add_(self.weights[: self.matrices].sign(), alpha=self.l1)
+        if not self.bare:
+            settle([self.whole], self.clip_norm, self.clip_value)
+        vectors = (self.weights, self.gradient, *self.moments)
         pieces = [(vectors, 0.0)]
         if self.l2:
             cut = self.matrices
             pieces = [(tuple(v[:cut] for v in vectors), self.l2), (tuple(v[cut:] for v in vectors), 0.0)]
         if self.rule in ("adam", "adamw"):
-            memory["updates"] += 1
+            self.updates += 1
             kernel = torch._fused_adam_ if self.rule == "adam" else torch._fused_adamw_
             for (weights, gradient, first, second), decay in pieces:
                 kernel(
-                    [weights], [gradient], [first], [second], [], [memory["updates"]], lr=lr, beta1=0.9, beta2=0.999,
+                    [weights], [gradient], [first], [second], [], [self.updates], lr=lr, beta1=0.9, beta2=0.999,
                     weight_decay=decay, eps=1e-8, amsgrad=False, maximize=False,
                 )  # fmt: skip
         else:
@@ -274,16 +312,13 @@ class Written(Learner):
         return on_a_plane(self.model)
 
 
-def _layers(model: MLP, activation: Activation) -> Iterator[Layer]:
+def _layers(model: MLP, activation: Activation, into: dict[Tensor, Tensor], keep: float) -> Iterator[Layer]:
     """The net's layers with their backward passes."""
-    lowest = True
+    linears = [layer for layer in model.layers if isinstance(layer, nn.Linear)]
     for layer in model.layers:
         if isinstance(layer, nn.Linear):
-            weight, bias = layer.weight, layer.bias
-            assert weight.grad is not None
-            assert bias.grad is not None
-            yield Dense(weight.detach(), bias.detach(), weight.grad, bias.grad, lowest)
-            lowest = False
+            lowest, highest = layer is linears[0], layer is linears[-1]
+            yield Dense(layer, into[layer.weight], into[layer.bias], keep, lowest, highest)
         else:
             yield Drop(layer.p) if isinstance(layer, nn.Dropout) else Activated(activation)
 
