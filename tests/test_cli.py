@@ -63,7 +63,7 @@ def test_list_imports_neither_torch_nor_scikit_learn() -> None:
         (["run", "mlp", "--seed", "20000000000000"], "mlp: seed must be at most"),
         (["run", "mlp", "--batch-norm", "--batch", "1"], "batch must be 2 or more with batch normalisation"),
         (["run", "mlp", "--optimizer", "nesterov", "--momentum", "0"], "momentum must be greater than 0"),
-        (["run", "lenet5", "--precision", "fp64"], "host: precision must be 'fp32' or 'bf16'"),
+        (["run", "lenet5", "--precision", "fp64"], "host: precision must be 'auto', 'fp32' or 'bf16'"),
         (["run", "lenet5", "--data", "mnits"], "Did you mean 'mnist'?"),
         (["run", "lenet5", "--data", "tinyshakespeare"], "takes pictures; tinyshakespeare is running text"),
         (["run", "--lr", "1"], "needs a NAME before its flags"),

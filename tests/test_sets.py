@@ -1,10 +1,12 @@
 """The named sets: what they hold is known (S307 of the notes' inventory: checksum and count checks)."""
 
 import gzip
+import io
 import json
 import re
 import subprocess
 import sys
+import tarfile
 from collections import Counter
 from pathlib import Path
 
@@ -13,12 +15,13 @@ import pytest
 
 from deepclassics.data import CALLED, catalog, fetch
 from deepclassics.data.fetch import content, obtain
-from deepclassics.data.sets import adult, fashion_mnist, mnist, sonar
+from deepclassics.data.sets import adult, cifar10, cifar10_small, fashion_mnist, mnist, sonar
 from deepclassics.errors import UserError
 
-EMBEDDED = ["breast_cancer", "circle", "diabetes", "digits", "double_pentagon", "gaussians", "hello", "iris",
-            "playground_xor", "pydocs", "spiral", "wine", "xor"]  # fmt: skip
-FETCHED = ["adult", "fashion_mnist", "imdb", "mnist", "ptb", "sonar", "tinyshakespeare"]
+EMBEDDED = ["breast_cancer", "circle", "diabetes", "digits", "double_pentagon", "gaussians", "hello", "husky",
+            "husky_fair", "iris", "playground_xor", "pydocs", "spiral", "wine", "xor"]  # fmt: skip
+FETCHED = ["adult", "cifar10", "cifar10_jpeg", "cifar10_small", "fashion_mnist", "imdb", "mnist", "ptb", "sonar",
+           "tinyshakespeare"]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +42,7 @@ def test_every_set_tells_what_it_is(name: str) -> None:
     assert row["bytes"] == sum(file.size for file in files)
     for file in files:
         assert re.fullmatch(r"\w+/[\w.-]+", file.path)
-        assert file.urls, f"{file.path} has no address"
+        assert file.urls or name == "cifar10_jpeg", f"{file.path} has no address"  # no address serves that compression
         for known in (file.sha256, *file.content_sha256):
             assert re.fullmatch("[0-9a-f]{64}", known)
 
@@ -194,6 +197,52 @@ def test_fashion_mnist_says_how_to_get_it_where_it_is_not() -> None:
 def test_an_idx_file_of_another_type_is_not_taken_for_bytes() -> None:
     with pytest.raises(AssertionError, match="not an idx file of bytes: it begins with 00000d01"):
         mnist.idx(bytes([0, 0, 13, 1, 0, 0, 0, 0]))
+
+
+def test_cifar10_small_is_the_piece_of_the_whole_that_its_index_tells(mirror: Path) -> None:
+    """The rule of the set gives the records of the mirror's index, with the labels of the whole."""
+    small = catalog.read("cifar10_small")
+    pictures, labels = small.parts["train"]
+    assert np.bincount(labels).tolist() == [800] * 10
+    assert pictures.mean() == pytest.approx(120.948, abs=5e-4)
+    assert pictures.flags.writeable
+    judged, test_labels = small.parts["test"]
+    assert np.bincount(test_labels).tolist() == [105, 93, 100, 104, 92, 87, 114, 102, 110, 110]
+    assert judged.mean() == pytest.approx(121.847, abs=5e-4)
+    with tarfile.open(mirror / "cifar10/cifar10_jpeg_q75.tar.xz") as archive:  # train/00000_6.jpg
+        names = sorted(name for name in archive.getnames() if re.fullmatch(r"train/\d+_\d.jpg", name))
+    whole = np.array([int(name[-5]) for name in names])
+    places, kept = cifar10_small.piece(np.arange(50_000), whole)
+    assert places.tolist() == list(map(int, (mirror / "cifar10/train_8000.index.txt").read_text().split()))
+    assert kept.tolist() == labels.tolist()
+
+
+def test_cifar10_is_read_from_the_archive_of_its_authors(tmp_path: Path) -> None:
+    """Red, green and blue planes one after another, five batches to learn from; the small piece takes it too."""
+    path = tmp_path / "cifar-10-binary.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for number, name in enumerate([*(f"data_batch_{batch}" for batch in range(1, 6)), "test_batch"]):
+            record = bytes([number]) + bytes([255]) * 1024 + bytes([7]) * 1024 + bytes([0, 1]) + bytes(1022)
+            entry = tarfile.TarInfo(f"cifar-10-batches-bin/{name}.bin")
+            entry.size = 2 * len(record)
+            archive.addfile(entry, io.BytesIO(2 * record))
+    whole = cifar10.read({cifar10.ARCHIVE.path: path})
+    pictures, labels = whole.parts["train"]
+    assert labels.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert pictures.shape == (10, 32, 32, 3)
+    assert pictures[0, 0, :2].tolist() == [[255, 7, 0], [255, 7, 1]]
+    assert whole.parts["test"][1].tolist() == [5, 5]
+    assert cifar10_small.part(path.read_bytes(), "test")[1].tolist() == [5, 5]
+
+
+def test_cifar10_jpeg(mirror: Path) -> None:
+    """Near to the exact pictures, some 30 dB, and of the same labels."""
+    compressed, exact = catalog.read("cifar10_jpeg").parts["test"], catalog.read("cifar10_small").parts["test"]
+    assert compressed[1][:1017].tolist() == exact[1].tolist()
+    error = (compressed[0][:1017].astype(float) - exact[0]) ** 2
+    noise = 10 * np.log10(255**2 / error.mean((1, 2, 3)))
+    assert noise.mean() == pytest.approx(30.49, abs=0.01)
+    assert noise.min() > 23
 
 
 def test_tinyshakespeare(mirror: Path) -> None:

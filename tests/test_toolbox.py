@@ -1,6 +1,7 @@
 """The toolbox: activations, losses and first weights against torch and their formulas; knobs that mean one thing."""
 
 import math
+import re
 from typing import Any
 
 import pytest
@@ -209,7 +210,7 @@ def test_stochastic_mini_batch_and_whole_batch_are_one_knob(batch: int, per_pass
 
 def kind(annotation: Any) -> str:
     """What is typed after a knob, bounds and choices aside: words, a switch, a number or a whole one."""
-    words = str(annotation)
+    words = re.sub(r"Literal\[[\d, ]+\]", "int", str(annotation))
     for known, told in (("Literal", "words"), ("str", "words"), ("bool", "a switch"), ("float", "a number")):
         if known in words:
             return told

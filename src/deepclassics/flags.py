@@ -55,7 +55,7 @@ def add_flags(parser: argparse.ArgumentParser, knobs: type[Knobs], title: str) -
     """A flag for every field: `--clip-norm`; several values for a tuple; `--modern` and `--no-modern` for a switch."""
     group = parser.add_argument_group(title)
     for name, field in knobs.model_fields.items():
-        names = [f"--{name.replace('_', '-')}"] + ([f"--{name}"] if "_" in name else [])
+        names = list(dict.fromkeys([f"--{name.rstrip('_').replace('_', '-')}", f"--{name.rstrip('_')}"]))
         text = f"{field.description or ''} [{shown(field.get_default(call_default_factory=True))}]".replace("%", "%%")
         if field.annotation is bool:
             group.add_argument(
@@ -78,33 +78,43 @@ def build(knobs: type[K], values: dict[str, Any], who: str) -> K:
     try:
         return knobs.model_validate(given)
     except ValidationError as error:
-        raise UserError(" ".join(sentence(knobs, fault, who) for fault in error.errors())) from None
+        faults: dict[tuple[Any, ...], list[Any]] = {}
+        for fault in error.errors():  # of a knob that may be a word or a number, one for each that it is not
+            faults.setdefault(fault["loc"][:1], []).append(fault)
+        raise UserError(" ".join(sentence(knobs, found, who) for found in faults.values())) from None
 
 
-def sentence(knobs: type[Knobs], fault: Any, who: str) -> str:
-    """One pydantic fault as a sentence: what must be, what was got."""
-    name = str(fault["loc"][0]) if fault["loc"] else who
-    kind, context, got = fault["type"], fault.get("ctx", {}), fault.get("input")
-    if kind == "extra_forbidden":
+def sentence(knobs: type[Knobs], faults: Sequence[Any], who: str) -> str:
+    """What pydantic found wrong with one knob as a sentence: what must be, what was got."""
+    first = faults[0]
+    name, got = str(first["loc"][0]) if first["loc"] else who, first.get("input")
+    if first["type"] == "extra_forbidden":
         return f"{who} has no knob '{name}'.{meant(name, knobs.model_fields)}"
+    if first["type"] == "value_error":
+        return f"{who}: {first['ctx']['error']}"
+    musts = " or ".join(map(_must, faults))
+    if first["type"] == "literal_error":
+        return f"{who}: {name} must be {musts}; got {got!r}.{meant(str(got), _choices(knobs, name))}"
+    return f"{who}: {name} must be {musts}; got {shown(got)}."
+
+
+def _must(fault: Any) -> str:
+    """What one fault asks for, after "must be"."""
+    kind, context = fault["type"], fault.get("ctx", {})
     bounds = {"greater_than": ("gt", "greater than"), "greater_than_equal": ("ge", "at least"),
               "less_than": ("lt", "less than"), "less_than_equal": ("le", "at most")}  # fmt: skip
     if kind in bounds:
         key, words = bounds[kind]
-        must = f"must be {words} {context[key]:g}"
-    elif kind in ("int_parsing", "int_type", "int_from_float"):
-        must = "must be a whole number"
-    elif kind in ("float_parsing", "float_type", "finite_number"):
-        must = "must be a number"
-    elif kind in ("bool_parsing", "bool_type"):
-        must = "must be true or false"
-    elif kind == "literal_error":
-        return f"{who}: {name} must be {context['expected']}; got {got!r}.{meant(str(got), _choices(knobs, name))}"
-    elif kind == "value_error":
-        return f"{who}: {context['error']}"
-    else:
-        must = "must be so: " + fault["msg"][0].lower() + fault["msg"][1:]
-    return f"{who}: {name} {must}; got {shown(got)}."
+        return f"{words} {context[key]:g}"
+    if kind in ("int_parsing", "int_type", "int_from_float"):
+        return "a whole number"
+    if kind in ("float_parsing", "float_type", "finite_number"):
+        return "a number"
+    if kind in ("bool_parsing", "bool_type"):
+        return "true or false"
+    if kind == "literal_error":
+        return str(context["expected"])
+    return f"so: {fault['msg'][0].lower()}{fault['msg'][1:]}"
 
 
 def shown(value: Any) -> str:
@@ -120,7 +130,7 @@ def shown(value: Any) -> str:
 
 def typed(name: str, value: Any) -> list[str]:
     """The words that give a knob that value on the command line: the reverse of `build`."""
-    flag = name.replace("_", "-")
+    flag = name.rstrip("_").replace("_", "-")  # "from_" is --from, which Python keeps for itself
     if isinstance(value, bool):
         return [f"--{flag}" if value else f"--no-{flag}"]
     if isinstance(value, tuple | list):
@@ -136,6 +146,9 @@ def _plain(field: FieldInfo | None, value: Any) -> Any:
         return None
     if isinstance(value, list) and len(value) == 1 and value[0] == "none":
         return ()
+    choices = typing.get_args(field.annotation) if typing.get_origin(field.annotation) is typing.Literal else ()
+    if isinstance(value, str) and value not in choices:  # of whole numbers, which pydantic wants as numbers here
+        return next((choice for choice in choices if str(choice) == value), value)
     return value
 
 

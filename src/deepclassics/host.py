@@ -1,13 +1,20 @@
-"""Where a run happens: device, precision, threads, ranks. It changes results only by rounding.
+"""Where a run happens: device, precision, layout, compilation, threads, ranks. It changes results only by rounding.
+
+What is left to "auto" is settled when the run begins, said, and kept in host.json: a run that goes on keeps to it.
+bfloat16 and the layout go by the machine and the work of an update alone, so that the same command on the same machine
+takes the same ones. Whether compilation pays is timed, on a copy, where the run is long enough to find out.
 
 Threads are set here, once. Torch's default takes every core for every process; two such runs side by side on two
 cores are 9 to 48 times slower than with one thread each.
 """
 
+import copy
 import os
 import platform
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
@@ -18,18 +25,30 @@ from pydantic import Field
 from torch import nn
 
 from deepclassics import __version__
+from deepclassics.data.streams import Stream
 from deepclassics.errors import UserError
 from deepclassics.flags import Knobs
 from deepclassics.idle import cores, idle_cores
+from deepclassics.learn import Clock, Learner
+
+LARGE = 2e9  # multiply-adds an update: from here on bf16 and channels_last pay for nets of pictures
+LONG = 5e13  # multiply-adds a run, some five minutes of a core and more: from here on compilation is tried
+PAYS = 0.93  # of the time of an update: what compilation must bring, as it takes half a minute itself
+TIMED = 5  # updates
+CHOICES = ("precision", "layout", "compile")
 
 
 class Host(Knobs):
     """Where a run happens; flags of `run` beside the recipe's knobs."""
 
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1")
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16 pays for large nets only")
-    compile: bool = Field(False, description="compile the model: pays for large nets and runs of minutes")
-    layout: Literal["default", "channels_last"] = Field("default", description="of pictures in memory")
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 for large nets of pictures")
+    compile: Literal["auto", "on", "off"] = Field(
+        "auto", description="compile the model; auto: for large nets and long runs, where it is timed to pay"
+    )
+    layout: Literal["auto", "default", "channels_last"] = Field(
+        "auto", description="of pictures in memory; auto: channels_last for large nets of pictures"
+    )
     threads: int = Field(0, ge=0, description="of the processor, 0 for as many as there are idle cores")
     save_every: int = Field(0, ge=0, description="updates between checkpoints, 0 for one every half minute")
 
@@ -71,7 +90,7 @@ class Host(Knobs):
         return device
 
     def prepare(self, model: nn.Module, device: torch.device) -> nn.Module:
-        """The model on its device, in its layout, compiled if asked. Names of parameters stay as they are."""
+        """The model on its device and in its layout."""
         if self.ranks > 1 and any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
             raise UserError(
                 "Batch normalisation on several ranks would see a part of each batch only, and give another result "
@@ -81,13 +100,58 @@ class Host(Knobs):
             for module in model.modules():
                 if isinstance(module, nn.Conv2d):
                     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        model.to(device)
-        if self.compile:
-            model.compile()
-        return model
+        return model.to(device)
+
+    def settled(self, work: float, device: torch.device) -> "Host":
+        """The same with "auto" replaced, but for compilation. `work` is that of an update, in multiply-adds."""
+        large = work >= LARGE
+        mixed = large and has_bf16(device)
+        found = {"precision": "bf16" if mixed else "fp32", "layout": "channels_last" if large else "default"}
+        return self.model_copy(update={name: value for name, value in found.items() if getattr(self, name) == "auto"})
+
+    def timed(
+        self, learner_of: Callable[[nn.Module], Learner], model: nn.Module, stream: Stream, work: float, steps: int
+    ) -> tuple["Host", str]:
+        """The same with "auto" for compilation replaced, and how that was found out, in words, where it was timed.
+
+        `model` is prepared and not changed; what is timed are updates of copies of it.
+        """
+        if self.compile != "auto":
+            return self, ""
+        if work * steps < LONG or self.ranks > 1:
+            return self.model_copy(update={"compile": "off"}), ""
+        device = next(model.parameters()).device
+        plain = self._seconds(learner_of(copy.deepcopy(model)), stream, steps, device)
+        compiled = copy.deepcopy(model)
+        compiled.compile()
+        try:
+            found = self._seconds(learner_of(compiled), stream, steps, device)
+        except Exception as error:  # no compiler, or one that fails: whatever it raises, the run can do without
+            return self.model_copy(update={"compile": "off"}), f"not compiled: {type(error).__name__}"
+        pays = found < PAYS * plain
+        told = f"{'' if pays else 'not '}compiled: an update takes {1e3 * found:.0f} ms so, {1e3 * plain:.0f} ms plain"
+        return self.model_copy(update={"compile": "on" if pays else "off"}), told
+
+    def chosen(self, asked: "Host") -> dict[str, str]:
+        """What "auto" came to where it is not what every net gets."""
+        names = [name for name in CHOICES if getattr(asked, name) == "auto"]
+        return {name: getattr(self, name) for name in names if getattr(self, name) not in ("fp32", "default", "off")}
+
+    def _seconds(self, learner: Learner, stream: Stream, steps: int, device: torch.device) -> float:
+        """What an update takes: the fastest of a few, after two that warm up."""
+        times = []
+        for step in range(2 + TIMED):
+            batch, begun = stream.at(step), time.perf_counter()
+            with self.autocast(device):
+                learner.step(batch, Clock(step, steps, len(stream)))
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            times.append(time.perf_counter() - begun)
+        return min(times[2:])
 
     def autocast(self, device: torch.device) -> AbstractContextManager[Any]:
-        """Around one update: autocast keeps cast weights until it ends, so it must not outlive them."""
+        """Around one update: autocast keeps cast weights until it ends, so it must not outlive them. Where "auto" was
+        not settled, it is fp32."""
         return torch.autocast(device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext()
 
     def gather(self, value: Any) -> list[Any]:
@@ -117,6 +181,16 @@ class Host(Knobs):
             "deepclassics": __version__,
             "commit": commit(),
         }
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies matrices of bfloat16 faster than of float32. Emulated, they are slower."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if sys.platform != "linux":
+        return False
+    words = set(Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split())
+    return bool(words & {"avx512_bf16", "amx_bf16", "bf16"})  # the last is what ARM calls it
 
 
 def processor() -> str:

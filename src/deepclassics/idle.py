@@ -1,4 +1,6 @@
-"""How many cores other processes leave idle. Imported first by the command line, so that it sees a second or more.
+"""How many cores other processes leave idle, and how much memory.
+
+Imported first by the command line, so that it sees a second or more.
 
 Threads that wait for a core make each other spin: two runs with a thread for each of two cores take 9 to 48 times as
 long as with one thread each. So a run takes as many threads as there are idle cores, unless it is told how many.
@@ -9,6 +11,7 @@ import time
 from pathlib import Path
 
 LEAST_SECONDS = 0.2  # of watching: /proc/stat counts in hundredths of a second
+GROUP = Path("/sys/fs/cgroup")  # where a container says what it may take
 
 
 def cores() -> int:
@@ -25,6 +28,20 @@ def idle_cores() -> int:
     assert busy is not None
     others = busy - _BUSY - (time.process_time() - _OWN)
     return max(1, cores() - round(others / seconds))
+
+
+def idle_memory() -> int:
+    """The bytes of memory that are free for this process; 4 GiB where nothing tells."""
+    try:
+        rows = dict(line.split(":") for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
+        free = int(rows["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError):
+        return 4 << 30
+    try:
+        limit, used = ((GROUP / name).read_text(encoding="ascii").strip() for name in ("memory.max", "memory.current"))
+    except OSError:
+        return free
+    return free if limit == "max" else max(0, min(free, int(limit) - int(used)))
 
 
 def _busy_seconds() -> float | None:

@@ -161,18 +161,30 @@ def optimizer(
     l2: float = 0.0,
     momentum: float = 0.9,
     betas: tuple[float, float] = (0.9, 0.999),
+    head: str = "",
+    body_rate: float = 1.0,
 ) -> Optimizer:
     """torch's optimizer of that name over the trainable parameters, fused where torch can.
 
     `l2` decays matrices and kernels, not biases and gains: it adds l2 times the weight to the gradient (for "adamw"
-    it shrinks the weight by lr times l2 instead).
+    it shrinks the weight by lr times l2 instead). All but the submodule `head` learn at `body_rate` times the rate.
     """
-    trainable = [p for p in model.parameters() if p.requires_grad]
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    parts = [(lr, [p for _, p in named])]
+    if body_rate != 1.0:
+        parts = [
+            (lr * body_rate, [p for name, p in named if not name.startswith(f"{head}.")]),
+            (lr, [p for name, p in named if name.startswith(f"{head}.")]),
+        ]
     groups = [
-        {"params": [p for p in trainable if p.dim() >= 2], "weight_decay": l2},
-        {"params": [p for p in trainable if p.dim() < 2], "weight_decay": 0.0},
+        group
+        for rate, trainable in parts
+        for group in (
+            {"params": [p for p in trainable if p.dim() >= 2], "lr": rate, "weight_decay": l2},
+            {"params": [p for p in trainable if p.dim() < 2], "lr": rate, "weight_decay": 0.0},
+        )
+        if group["params"]
     ]
-    groups = [group for group in groups if group["params"]]
     if name == "sgd":
         return torch.optim.SGD(groups, lr, fused=True)
     if name == "momentum":

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from deepclassics.data import load
 from deepclassics.data.streams import Batch, Data, Stream
 from deepclassics.errors import UserError
-from deepclassics.host import Host
+from deepclassics.host import CHOICES, Host
 from deepclassics.learn import Box, Clock, Learner, Scores, device_of, look, untraced
 from deepclassics.progress import Telling
 from deepclassics.published import beside
@@ -207,23 +207,33 @@ def carry_out(recipe: Recipe, path: Path, host: Host, telling: Telling | None = 
     if (result := run.result()) is not None:
         _refuse_changed(run, recipe)
         return result
-    if not host.threads and (path / "host.json").exists():
+    asked = host
+    if (path / "host.json").exists():
         # Sums over other numbers of threads round otherwise; a run that goes on must equal one that never stopped.
-        host = host.model_copy(update={"threads": run.host()["threads"]})
+        kept = run.host()
+        left = [name for name in ("threads", *CHOICES) if getattr(host, name) in (0, "auto")]
+        host = host.model_copy(update={name: kept[name] for name in left})
     device = host.place()
     try:
         data = recipe.load().on(device, host.rank, host.ranks)
+        work = recipe.work(data.spec) * data.train.items
+        host = host.settled(work, device)
         torch.manual_seed(recipe.seed)
         model = host.prepare(recipe.model(data.spec), device)
         learner = recipe.learner(model)
         plan = recipe.plan(data)
+        host, timed = host.timed(recipe.learner, model, data.train, work, plan.steps)
+        if host.compile == "on":
+            model.compile()
         torch.manual_seed(recipe.seed * 1_000_003 + 1 + host.rank)  # each rank draws its own noise
         if host.leads:
             run.hold()
             Run.begin(path, recipe)  # once more: another process may have begun here while the data were read
             run.refuse_other_data(data.spec)
             run.describe(recipe, data.spec, host.facts(device))
-            telling.say(_opening(recipe, data, model, path))
+            telling.say(_opening(recipe, data, model, path, host.chosen(asked)))
+            if timed:
+                telling.say(f"{timed[0].upper()}{timed[1:]}.")
         how = fit(learner, data, plan, run, host, telling)
         scores = {name: value for name, value in run.metrics()[-1].items() if "/" in name}
         for split, stream in (("valid", data.valid), ("test", data.test)):
@@ -268,18 +278,19 @@ def _refuse_changed(run: Run, recipe: Recipe) -> None:
     run.refuse_other_data({**spec, "content": found.get("content")})
 
 
-def _opening(recipe: Recipe, data: Data, model: nn.Module, path: Path) -> str:
+def _opening(recipe: Recipe, data: Data, model: nn.Module, path: Path, host: dict[str, str]) -> str:
     counts = ", ".join(f"{count:,} {split}" for split, count in data.spec["examples"].items() if count)
     count = sum(p.numel() for p in model.parameters())
     parameters = f"{count:,} parameters; " if count else ""  # what is built has its size only then
     told = f" ({counts})" if counts else ""  # a formula has no examples
     lines = [f"{recipe.name()} on {data.spec['data']}{told}; {parameters}in {path}"]
-    if chosen := recipe.chosen(data.spec):
+    if chosen := recipe.chosen(data.spec) | host:
         lines.append(f"Chosen: {'; '.join(f'{name} {value}' for name, value in chosen.items())}.")
     lines += [f"Left out: column {name}, {reason}." for name, reason in data.spec.get("left_out", {}).items()]
     if skipped := data.spec.get("skipped"):
         pictures = "1 picture" if len(skipped) == 1 else f"{len(skipped)} pictures"
         lines.append(f"Left out: {pictures} that cannot be read: {', '.join(skipped[:5])}.")
+    lines += [data.train.remark] if data.train.remark else []
     return "\n".join(lines)
 
 

@@ -14,6 +14,7 @@ def beside(recipe: Recipe, spec: dict[str, Any], result: dict[str, Any]) -> list
     ours = {
         **recipe.model_dump(mode="json"),
         "epochs": result["epochs"],
+        "updates": result["steps"],
         "selection": result["selection"],
         "training examples": result["examples"].get("train"),
         "runs": 1,

@@ -128,6 +128,13 @@ class Recipe(Knobs):
         """What the knobs left to "auto" come to on data of these facts: {"backward": "written", ...}."""
         return {}
 
+    def work(self, spec: dict[str, Any]) -> float:
+        """Multiply-adds that an update takes for an example, forward and backward; 0 where the host need not know.
+
+        What is large gets bfloat16, where the machine has it: only for nets whose errors are the same with it.
+        """
+        return 0.0
+
     def protocol(self, spec: dict[str, Any]) -> dict[str, Any]:
         """Circumstances beyond the knobs that published figures differ in: {"preprocessing": ..., ...}."""
         return {}

@@ -24,9 +24,11 @@ CALLED = {
     "function": "a function of numbers",
     "region": "a region of the plane",
     "network": "a small network",
+    "matrix": "one picture or a matrix of numbers",
 }
-WRITTEN = ("boolean", "function")  # what can be typed where a path stands; their modules have `is_written`
-SMALL = ("boolean", "function", "region", "network")  # files that only the systems that take such things can mean
+WRITTEN = ("boolean", "function", "matrix")  # what can be typed where a path stands; their modules have `is_written`
+# Files that only the systems that take such things can mean.
+SMALL = ("boolean", "function", "region", "network", "matrix")
 
 
 def load(
@@ -39,6 +41,7 @@ def load(
     target: str | None = None,
     skip_bad: bool = False,
     size: int | None = None,
+    least: int = 1,
     words: int = 0,
     alone: bool = False,
 ) -> "Splits":
@@ -46,7 +49,8 @@ def load(
 
     `takes` are the kinds of data that will do. `valid` and `test` are the shares held back where the source itself has
     no such parts, and `seed` decides what is held back. `target` is the column of a table to be predicted; `skip_bad`
-    leaves pictures out that cannot be read; `size` is the height and width, in pixels, that the user's pictures get.
+    leaves pictures out that cannot be read; `size` is the height and width, in pixels, that pictures get, and where a
+    side would be under `least`, they are scaled up.
     `words` makes bags of so many words of a table's free text; a table whose rows may be `alone` needs no target.
 
     Raises:
@@ -59,7 +63,7 @@ def load(
         raise UserError(f"This system takes {' or '.join(CALLED[taken] for taken in takes)}; {data} is {CALLED[kind]}.")
     if target is not None and kind != "table":
         raise UserError(f"--target names a column of a table; {data} is {CALLED[kind]}. Leave --target out.")
-    raw = _raw(data, kind, target=target, skip_bad=skip_bad, size=size, alone=alone)
+    raw = _raw(data, kind, target=target, skip_bad=skip_bad, size=size, least=least, alone=alone)
     bags = {"words": words} if kind == "table" and words else {}
     splits: Splits = _module(kind).splits(raw, seed=seed, valid=valid, test=test, **bags)
     return replace(splits, spec={**splits.spec, "data": data})
@@ -85,7 +89,7 @@ def _kind(data: str, takes: Sequence[str]) -> str:
         return "world"
     if written := [kind for kind in takes if kind in WRITTEN and _module(kind).is_written(data)]:
         return written[0]
-    formula = any(kind in WRITTEN for kind in takes)
+    formula = any(kind in ("boolean", "function") for kind in takes)
     raise UserError(
         f"There is no data set '{data}', and no file or folder of that name.{meant(data, catalog.names())} "
         "`deepclassics data list` shows the sets."
@@ -122,18 +126,20 @@ def _kinds_of_file(path: Path, takes: Sequence[str]) -> list[str]:
     return kinds
 
 
-def _raw(data: str, kind: str, *, target: str | None, skip_bad: bool, size: int | None, alone: bool) -> Any:
+def _raw(data: str, kind: str, *, target: str | None, skip_bad: bool, size: int | None, least: int, alone: bool) -> Any:
     """What a set or a path holds, in the raw form of its kind."""
     from deepclassics.data import catalog
 
     module, path = _module(kind), Path(data)
     if data in catalog.names():
         raw = catalog.read(data)
+        if kind == "image":
+            return module.resized(raw, size=size, least=least)
         return module.with_target(raw, target) if target is not None else raw
     if kind == "table":
         return module.from_path(path, target=target, alone=alone)
     if kind == "image":
-        return module.from_path(path, size=size, skip_bad=skip_bad)
+        return module.from_path(path, size=size, least=least, skip_bad=skip_bad)
     if kind == "world" and not os.path.exists(data):
         return module.from_gymnasium(data)
     if kind in WRITTEN and not os.path.exists(data):

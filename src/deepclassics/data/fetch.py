@@ -29,7 +29,7 @@ from deepclassics import __version__
 from deepclassics.errors import UserError
 
 TIMEOUT = 20.0  # seconds that a server may be silent
-MOST = 64  # times the size of the file as we know it: an address may serve it in another packing
+MOST = 80  # times the size of the file as we know it: an address may serve it in another packing
 SLOWEST = 1000  # bytes per second; below it, over TIMEOUT, a server counts as stalled
 CHUNK = 1 << 18  # bytes
 LARGE = 2_000_000  # bytes; above it progress is shown

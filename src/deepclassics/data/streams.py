@@ -4,21 +4,31 @@ A set that fits in memory is held as one tensor a column and indexed per batch: 
 nothing is collated, and a batch costs some 20 microseconds. The order of a stream depends on (seed, epoch) alone, so
 the number of updates done is its whole position: a resumed run needs no state of the loader.
 
+What does not fit in memory is a `Stored` column: its rows are made by threads when they are asked for, those of the
+next batches ahead of time. The order, and with it the position, is the same.
+
 Letters: N examples, B examples a batch over all ranks, T positions of a chunk of text.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
+from math import prod
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from deepclassics.errors import UserError
+from deepclassics.idle import cores, idle_memory
 
 Batch = dict[str, Any]
+
+AHEAD = 2  # batches of stored rows that are begun before they are asked for
+LOOK = 1 << 22  # values in a batch that is looked at: 16 MB as floats, and what a net makes of it many times as much
 
 
 def inputs(batch: Batch) -> Tensor:  # -> (B, D) or (B, C, H, W)
@@ -26,33 +36,124 @@ def inputs(batch: Batch) -> Tensor:  # -> (B, D) or (B, C, H, W)
     return batch["features"] if "features" in batch else batch["image"]
 
 
+@cache
+def workers() -> ThreadPoolExecutor:
+    """The threads that read files and decode them. Processes would have to copy every picture, and gain nothing."""
+    return ThreadPoolExecutor(cores(), thread_name_prefix="worker")
+
+
+class Stored:
+    """A column whose rows are made when they are asked for, because all of them together would fill the memory.
+
+    It stands for a tensor, (N, ...) of uint8, and has of it what is asked of a column: len, shape, dtype, device, and
+    rows by a number, a slice, numbers or truths. `place` is the device of the batches; rows are made on the processor.
+    """
+
+    dtype = torch.uint8
+    device = torch.device("cpu")
+
+    def __init__(
+        self, make: Callable[[int], np.ndarray], shape: Sequence[int], place: torch.device | str = "cpu"
+    ) -> None:  # make: number of a row -> (...) of uint8
+        self.make, self.shape, self.place = make, torch.Size(shape), torch.device(place)
+        self._begun: dict[tuple[int, ...], tuple[Tensor, list[Future[None]]]] = {}
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> Tensor:
+        numbers = torch.arange(len(self))[index]
+        if not numbers.dim():
+            return self[numbers[None]][0]
+        wanted = tuple(numbers.tolist())
+        rows, jobs = self._begun.pop(wanted) if wanted in self._begun else self._start(wanted)
+        for job in jobs:
+            job.result()
+        return rows
+
+    def begin(self, index: Tensor | slice) -> None:
+        """Starts on rows that will be asked for soon; of rows begun and not fetched, the oldest are given up."""
+        wanted = tuple(torch.arange(len(self))[index].tolist())
+        if wanted not in self._begun:
+            self._begun[wanted] = self._start(wanted)
+        while len(self._begun) > AHEAD + 1:
+            for job in self._begun.pop(next(iter(self._begun)))[1]:
+                job.cancel()
+
+    def _start(self, numbers: Sequence[int]) -> tuple[Tensor, list[Future[None]]]:
+        """Rows that are being filled, and the jobs that fill them."""
+        size = 5 * len(numbers) * prod(self.shape[1:])  # bytes of a batch: as they are, and as floats
+        if size > 1 << 30 and size > (free := idle_memory()):
+            raise UserError(
+                f"{len(numbers):,} examples at once would take {size / 1e9:.1f} GB; {free / 1e9:.1f} GB are free. Take "
+                f"a smaller --batch or smaller pictures, or a system that does not want all examples at once."
+            )
+        rows = torch.empty((len(numbers), *self.shape[1:]), dtype=torch.uint8)
+        filled = rows.numpy()
+
+        def fill(begin: int, end: int) -> None:
+            for place in range(begin, end):
+                filled[place] = self.make(numbers[place])
+
+        share = -(-len(numbers) // (4 * cores()))  # some jobs a thread: pictures differ in size
+        return rows, [
+            workers().submit(fill, begin, min(begin + share, len(numbers)))
+            for begin in range(0, len(numbers), max(1, share))
+        ]
+
+    def to(self, device: torch.device | str) -> "Stored":
+        return Stored(self.make, self.shape, device)
+
+
 class Columns:
     """N examples as tensors of equal length, one a column: `Columns(image=..., label=...)`.
 
-    A column of dtype uint8 holds pixels or other bytes to save memory: batches carry it as float32 in [0, 1].
+    A column of dtype uint8 holds pixels or other bytes to save memory: batches carry it as float32 in [0, 1]. One that
+    does not fit in memory is `Stored`; then all columns stay on the processor, and only batches go to the device.
     """
 
-    def __init__(self, **tensors: Tensor) -> None:
+    def __init__(self, **tensors: Any) -> None:
         lengths = {name: len(tensor) for name, tensor in tensors.items()}
         assert len(set(lengths.values())) == 1, f"columns of unequal length: {lengths}"
         self.tensors = tensors
+        self.stored = [tensor for tensor in tensors.values() if isinstance(tensor, Stored)]
 
     def __len__(self) -> int:
         return len(next(iter(self.tensors.values())))
 
-    def __getitem__(self, name: str) -> Tensor:
+    def __getitem__(self, name: str) -> Any:  # a tensor, or a Stored column that answers as one
         return self.tensors[name]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the numbers of examples belong."""
+        device: torch.device = next(iter(self.tensors.values())).device
+        return device
+
+    def begin(self, index: Tensor | slice) -> None:
+        """Starts on the stored rows of examples that will be taken soon."""
+        for column in self.stored:
+            column.begin(index)
 
     def take(self, index: Tensor | slice) -> Batch:
         """The examples at `index`, (B,) of int64 or a slice, as a batch: {column: (B, ...)}."""
         rows = {
-            name: tensor[index] if isinstance(index, slice) else tensor.index_select(0, index)
+            name: tensor.index_select(0, index)
+            if isinstance(index, Tensor) and isinstance(tensor, Tensor)
+            else tensor[index]
             for name, tensor in self.tensors.items()
         }
+        if self.stored:
+            rows = {name: row.to(self.stored[0].place) for name, row in rows.items()}
         return {name: rows[name] * (1 / 255) if rows[name].dtype == torch.uint8 else rows[name] for name in rows}
 
     def to(self, device: torch.device | str) -> "Columns":
-        return Columns(**{name: tensor.to(device) for name, tensor in self.tensors.items()})
+        return Columns(
+            **{
+                name: tensor if self.stored and isinstance(tensor, Tensor) else tensor.to(device)
+                for name, tensor in self.tensors.items()
+            }
+        )
 
 
 class Stream(ABC):
@@ -64,6 +165,11 @@ class Stream(ABC):
     def items(self) -> int:
         """How many of them an update takes, over all ranks."""
         return 1
+
+    @property
+    def remark(self) -> str:
+        """What is told of it when a run begins; "" where there is nothing to tell."""
+        return ""
 
     @abstractmethod
     def at(self, position: int) -> Batch:
@@ -113,23 +219,34 @@ class Shuffled(Stream):
     def items(self) -> int:
         return self.batch
 
+    @property
+    def remark(self) -> str:
+        return (
+            "The pictures would fill the memory: they are decoded anew for every batch." if self.columns.stored else ""
+        )
+
     def order(self, epoch: int) -> Tensor:
         """The order of one pass, (N,) of int64, on the device of the examples."""
         if epoch not in self._orders:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-            device = next(iter(self.columns.tensors.values())).device
             for old in [known for known in self._orders if known < epoch - 1]:
                 del self._orders[old]
-            self._orders[epoch] = torch.randperm(len(self.columns), generator=generator).to(device)
+            self._orders[epoch] = torch.randperm(len(self.columns), generator=generator).to(self.columns.device)
         return self._orders[epoch]
 
     def at(self, position: int) -> Batch:
+        for ahead in range(AHEAD + 1) if self.columns.stored else ():
+            self.columns.begin(self._index(position + ahead))
+        return self.columns.take(self._index(position))
+
+    def _index(self, position: int) -> Tensor:
+        """The numbers of this rank's share of a batch, (B / ranks,) of int64."""
         share = self.batch // self.ranks
         epoch, begin = divmod(position * self.batch + self.rank * share, len(self.columns))
         index = self.order(epoch)[begin : begin + share]
         if len(index) < share:
             index = torch.cat([index, self.order(epoch + 1)[: share - len(index)]])
-        return self.columns.take(index)
+        return index
 
     def on(self, device: torch.device, rank: int = 0, ranks: int = 1) -> "Shuffled":
         return Shuffled(self.columns.to(device), self.batch, self.seed, rank, ranks)
@@ -137,16 +254,29 @@ class Shuffled(Stream):
 
 @dataclass(frozen=True)
 class InOrder(Stream):
-    """One pass in the order of the data, for looking at scores. The last batch may be smaller."""
+    """One pass in the order of the data, for looking at scores. The last batch may be smaller.
+
+    Of large examples fewer are looked at together than `batch` says, so that they and a net's maps of them have room.
+    """
 
     columns: Columns
     batch: int = 1000
+
+    def __post_init__(self) -> None:
+        values = sum(prod(tensor.shape[1:]) for tensor in self.columns.tensors.values())
+        object.__setattr__(self, "batch", max(1, min(self.batch, LOOK // max(1, values))))
 
     def __len__(self) -> int:
         return -(-len(self.columns) // self.batch)
 
     def at(self, position: int) -> Batch:
-        return self.columns.take(slice(position * self.batch, (position + 1) * self.batch))
+        if position + 1 < len(self):
+            self.columns.begin(self._slice(position))
+            self.columns.begin(self._slice(position + 1))
+        return self.columns.take(self._slice(position))
+
+    def _slice(self, position: int) -> slice:
+        return slice(position * self.batch, (position + 1) * self.batch)
 
     def on(self, device: torch.device, rank: int = 0, ranks: int = 1) -> "InOrder":
         """Every rank looks at the whole: the scores are the same everywhere without a word between the ranks."""

@@ -3,6 +3,9 @@
 Every picture becomes grey or colour of 8 bits, upright, on white where it is transparent, and of one common size. The
 same is done to what `predict` is asked about, so that a telephone's photo becomes what the net has learnt from.
 
+Pictures that would take more than a quarter of the free memory when decoded are left where they are, and decoded anew
+for every batch (`Made`). Everything else, pixels, order and facts, is the same to the last bit.
+
 Letters: N pictures, C channels (1 grey, 3 colour), H rows, W columns of pixels.
 """
 
@@ -12,12 +15,12 @@ import re
 import unicodedata
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import prod, sqrt
 from pathlib import Path
 from statistics import median_low
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -26,8 +29,9 @@ from torch import Tensor
 
 from deepclassics.data import arrays
 from deepclassics.data.parts import NAMES, divide, natural
-from deepclassics.data.streams import Batch, Columns, Splits
+from deepclassics.data.streams import Batch, Columns, Splits, Stored, workers
 from deepclassics.errors import UserError
+from deepclassics.idle import idle_memory
 
 # .heic and .heif pillow cannot read, but telephones write them: better refused by name than passed over in silence.
 ENDINGS = (
@@ -42,6 +46,38 @@ FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "AVIF", "PPM", "T
 # for a telephone's photos in days; whoever wants more says so with `size`.
 BOUND = 64
 
+BLOCK = 1000  # files that threads are given at a time: jobs for a million would fill the memory too
+
+# MiB that decoded pictures may take. Where it is not set, it is a quarter of the memory that is free: being divided
+# into parts and put in order, they lie there up to three times for a moment.
+ALLOWED = "DEEPCLASSICS_MEMORY"
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+@dataclass(frozen=True)
+class Made:
+    """Pictures that are made when they are asked for, in the place of an array (N, H, W, C) of uint8.
+
+    What their moments need was counted when each was made once: a picture's row of `sums` is as `_sums` gives it.
+    """
+
+    make: Callable[[int], np.ndarray]  # a number of `numbers` -> (H, W, C)
+    size: tuple[int, int, int]
+    numbers: np.ndarray  # (N,)
+    sums: np.ndarray  # (N, C + C²)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.numbers), *self.size)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index: np.ndarray) -> "Made":
+        return replace(self, numbers=self.numbers[index], sums=self.sums[index])
+
 
 @dataclass(frozen=True)
 class Pictures:
@@ -50,13 +86,14 @@ class Pictures:
     A part is pixels, (N, H, W, C) of uint8, and label ids, (N,) of int64, which count along `classes`.
     """
 
-    parts: dict[str, tuple[np.ndarray, np.ndarray]]
+    parts: Mapping[str, tuple[Any, np.ndarray]]  # pixels may be `Made`
     classes: list[str]
     skipped: list[str] = field(default_factory=list)  # files left out because they cannot be read
     name: str = ""
+    scaled_from: tuple[int, int] | None = None  # the height and width that were too small for the net
 
 
-def from_path(path: Path, *, size: int | None = None, skip_bad: bool = False) -> Pictures:
+def from_path(path: Path, *, size: int | None = None, least: int = 1, skip_bad: bool = False) -> Pictures:
     """The pictures of a folder with one folder per class, or of a `.npz`.
 
     The folder may be divided into train/, perhaps valid/ (or val/, validation/, dev/) and test/, each with its class
@@ -64,23 +101,27 @@ def from_path(path: Path, *, size: int | None = None, skip_bad: bool = False) ->
 
     `size` is the common height and width in pixels. Left out, it is the size of most pictures where more than half
     share one, else the median height by the median width, and in both cases scaled down so that the longer side is
-    at most BOUND. A picture that cannot be read raises UserError, or is named in `skipped` where `skip_bad` is set.
+    at most BOUND. A size with a side under `least` is scaled up until none is. A picture that cannot be read raises
+    UserError, or is named in `skipped` where `skip_bad` is set.
     """
     if path.suffix.lower() == ".npz":
-        return from_arrays(arrays.read(path), path.name, size=size)
+        return resized(from_arrays(arrays.read(path), path.name), size=size, least=least)
     if not path.is_dir():
         raise UserError(f"{path} must be a folder of pictures with one folder per class, or a .npz; it is neither.")
     name = f"{path.resolve().name}/"
     files = _files(path, name)
     sizes, bad = _sizes([file for found in files.values() for _, file in found])
-    shape = (size, size) if size else _common(list(sizes.values()))
-    decoded, worse = _decode(list(sizes), shape)
+    small = (size, size) if size else _common(list(sizes.values()))
+    shape = _scaled_up(small, least)
+    keep = _fits(len(sizes), (*shape, 3))
+    seen, worse = _attempted(list(sizes), lambda file: _seen(_decoded(file, shape), keep))
     bad |= worse
     if bad and not skip_bad:
         first, why = next(iter(bad.items()))
         more = f" {len(bad) - 1} more are bad." if len(bad) > 1 else ""
         raise UserError(f"{first} must be a picture; {why}.{more} Mend or remove it, or leave it out with --skip-bad.")
     files = {part: [(word, file) for word, file in found if file not in bad] for part, found in files.items()}
+    _refuse_alike(natural({word for found in files.values() for word, _ in found}), name)
     classes = natural({word for word, _ in files.get("train", files.get("all", []))})
     if len(classes) < 2:
         raise UserError(
@@ -91,38 +132,50 @@ def from_path(path: Path, *, size: int | None = None, skip_bad: bool = False) ->
         for word, file in found:
             if word not in classes:
                 raise UserError(f"{file.parent}: class '{word}' is in {part}/ but not in train/. Put it in both.")
-    channels = 1 if all(map(_is_grey, decoded.values())) else 3
+    channels = 1 if all(one.grey for one in seen.values()) else 3
     parts = {
         part: (
-            np.stack([_with_channels(decoded[file], channels) for _, file in found]),
+            _gathered([seen[file] for _, file in found], _again(found, shape, channels), (*shape, channels)),
             np.array([classes.index(word) for word, _ in found], dtype=np.int64),
         )
         for part, found in files.items()
         if found
     }
-    return Pictures(parts, classes, [str(file) for file in bad], name)
+    return Pictures(parts, classes, [str(file) for file in bad], name, small if shape != small else None)
 
 
 def from_arrays(
-    found: Mapping[str, tuple[np.ndarray, np.ndarray]], name: str, *, size: int | None = None
+    found: Mapping[str, tuple[np.ndarray, np.ndarray]], name: str
 ) -> Pictures:  # {part: ((N, H, W), (N, H, W, C) or (N, C, H, W), (N,))}
-    """Pictures from arrays: pixels in 0 to 255 as integers or in [0, 1] as floats; labels as whole numbers or words.
-
-    Their own size is kept unless another is asked for.
-    """
+    """Pictures from arrays: pixels in 0 to 255 as integers or in [0, 1] as floats; labels as whole numbers or words."""
     pixels = {part: _as_bytes(values, name) for part, (values, _) in found.items()}
     shapes = {array.shape[1:] for array in pixels.values()}
     if len(shapes) > 1:
         raise UserError(f"{name}: the pictures of all parts must be of one size; got {sorted(shapes)}.")
-    if size and next(iter(shapes))[:2] != (size, size):
-        pixels = {part: np.stack([_resized(picture, size) for picture in array]) for part, array in pixels.items()}
     words = {part: _as_words(labels, name) for part, (_, labels) in found.items()}
     classes = natural(set(np.concatenate(list(words.values())).tolist()))
     if len(classes) < 2:
         raise UserError(f"{name}: found {len(classes)} class; a classifier needs 2 or more. Check its labels.")
+    _refuse_alike(classes, name)
     ids = {word: number for number, word in enumerate(classes)}
     labels = {part: np.array([ids[word] for word in array.tolist()], dtype=np.int64) for part, array in words.items()}
     return Pictures({part: (pixels[part], labels[part]) for part in pixels}, classes, name=name)
+
+
+def resized(raw: Pictures, *, size: int | None = None, least: int = 1) -> Pictures:
+    """The same pictures, with `size` for height and width where one is asked for, and no side under `least`."""
+    height, width, channels = next(iter(raw.parts.values()))[0].shape[1:]
+    small = (size, size) if size else (height, width)
+    shape = _scaled_up(small, least)
+    if shape == (height, width):
+        return raw
+    keep = _fits(sum(len(pixels) for pixels, _ in raw.parts.values()), (*shape, channels))
+    parts = {}
+    for part, (pixels, labels) in raw.parts.items():
+        make = _scaled(pixels, shape)
+        seen = _each(range(len(pixels)), lambda number, make=make: _seen(make(number), keep))  # type: ignore[misc]
+        parts[part] = (_gathered(seen, make, (*shape, channels)), labels)
+    return replace(raw, parts=parts, scaled_from=small if shape != small else None)
 
 
 def splits(raw: Pictures, *, seed: int, valid: float, test: float) -> Splits:
@@ -145,22 +198,32 @@ def splits(raw: Pictures, *, seed: int, valid: float, test: float) -> Splits:
         if part == "train" or len(index):
             parts[part] = (pixels[index], labels[index])
     columns = {part: _columns(*parts[part]) for part in ("train", "valid", "test") if part in parts}
-    mean, std = _moments(parts["train"][0])
     spec = {
         "kind": "image",
         "data": raw.name,
         "shape": list(columns["train"]["image"].shape[1:]),
-        "mean": mean,
-        "std": std,
+        **_moments(parts["train"][0]),
         "target": {"kind": "class", "name": "label", "classes": list(raw.classes)},
         "examples": {part: len(column) for part, column in columns.items()},
         "skipped": list(raw.skipped),
     }
+    if raw.scaled_from:
+        spec["scaled_from"] = list(raw.scaled_from)
     return Splits(spec, **columns)
 
 
 def read(inputs: Sequence[str], spec: dict[str, Any]) -> tuple[list[str], Batch]:
     """Pictures as {"image": (N, C, H, W) in [0, 1]}, made as those learnt from: files, folders, patterns as "*.png"."""
+    return next(read_in_batches(inputs, spec))
+
+
+def read_in_batches(
+    inputs: Sequence[str], spec: dict[str, Any], batch: int = 0, skipped: dict[str, str] | None = None
+) -> Iterator[tuple[list[str], Batch]]:
+    """As `read`, so many pictures at a time, so that a folder of any length can be asked about; 0: all at once.
+
+    A picture that cannot be read raises UserError, or is left out and noted in `skipped`, {file: why}.
+    """
     files: list[Path] = []
     for word in inputs:
         path = Path(word)
@@ -173,12 +236,20 @@ def read(inputs: Sequence[str], spec: dict[str, Any]) -> tuple[list[str], Batch]
             raise UserError(f"{word} must be a picture, a folder of pictures or a pattern such as '*.png'; {what}.")
         files += found
     channels, height, width = spec["shape"]
-    sizes, bad = _sizes(files)
-    decoded, worse = _decode(list(sizes), (height, width))
-    for file, why in (bad | worse).items():
-        raise UserError(f"{file} must be a picture; {why}. Give a PNG, a JPEG or the like.")
-    pixels = np.stack([_with_channels(decoded[file], channels) for file in files])
-    return [str(file) for file in files], Columns(image=_tensor(pixels)).take(slice(None))
+    for begin in range(0, len(files), batch or len(files)):
+        some = files[begin : begin + (batch or len(files))]
+        sizes, bad = _sizes(some)
+        decoded, worse = _attempted(list(sizes), lambda file: _decoded(file, (height, width)))
+        for file, why in (bad | worse).items():
+            if skipped is None:
+                raise UserError(
+                    f"{file} must be a picture; {why}. Give a PNG, a JPEG or the like, or leave it out with --skip-bad."
+                )
+            skipped[str(file)] = why
+        some = [file for file in some if file in decoded]
+        if some:
+            pixels = np.stack([_with_channels(decoded[file], channels) for file in some])
+            yield [str(file) for file in some], Columns(image=_tensor(pixels)).take(slice(None))
 
 
 def show(answer: Batch, names: list[str], spec: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
@@ -219,12 +290,21 @@ def _files(path: Path, name: str) -> dict[str, list[tuple[str, Path]]]:  # {part
 
 def _folders(path: Path, name: str) -> dict[str, list[Path]]:
     """The pictures in every folder right under `path`, however deep they lie in it."""
-    seen = natural(entry.name for entry in path.iterdir() if not _hidden(entry.name))
-    found = {word: _pictures(path / word) for word in seen if (path / word).is_dir()}
-    for word in found:
-        if all(_hidden(entry.name) for entry in path.joinpath(word).iterdir()):
-            raise UserError(f"{name}{word}/ must hold pictures of a class; it is empty. Fill it or remove it.")
-    found = {word: files for word, files in found.items() if files}
+    seen = natural(entry for entry in _listed(path) if not _hidden(entry))
+    found = {}
+    for word in seen:
+        if not (folder := path / word).is_dir():
+            continue
+        if folder.resolve() in (path.resolve(), *path.resolve().parents):
+            raise UserError(
+                f"{name}{word} must be a folder of its own; it is a link back to {folder.resolve()}. Remove it."
+            )
+        found[word] = _pictures(folder)
+        if not found[word]:
+            # In silence its class would be gone.
+            endings = sorted({Path(entry).suffix or entry for entry in _listed(folder) if not _hidden(entry)})
+            what = f"it holds {', '.join(endings[:3])} and no picture" if endings else "it is empty"
+            raise UserError(f"{name}{word}/ must hold pictures of a class; {what}. Fill it or remove it.")
     loose = [word for word in seen if word not in found and _is_picture(word)]
     if loose:
         raise UserError(
@@ -240,10 +320,39 @@ def _folders(path: Path, name: str) -> dict[str, list[Path]]:
 def _pictures(path: Path) -> list[Path]:
     """All pictures in a folder and its folders, in natural order."""
     found = []
-    for place, folders, files in os.walk(path):
+    for place, folders, files in os.walk(path, onerror=_refuse_closed):
         folders[:] = natural(folder for folder in folders if not _hidden(folder))
         found += [Path(place, file) for file in natural(files) if _is_picture(file)]
     return found
+
+
+def _listed(path: Path) -> list[str]:
+    try:
+        return os.listdir(path)
+    except OSError as error:
+        raise _closed(error) from None
+
+
+def _refuse_closed(error: OSError) -> None:
+    raise _closed(error)
+
+
+def _closed(error: OSError) -> UserError:
+    reason = (error.strerror or str(error)).lower()
+    return UserError(
+        f"{error.filename} must be a folder that can be read; got '{reason}'. Open it to yourself or remove it."
+    )
+
+
+def _refuse_alike(words: Iterable[str], name: str) -> None:
+    """Refuses "Cat" beside "cat": one class in two folders, more likely than two. "A" and "a" are two letters."""
+    known: dict[str, str] = {}
+    for word in words:
+        if len(word) > 1 and (other := known.setdefault(" ".join(word.split()).casefold(), word)) != word:
+            raise UserError(
+                f"{name}: classes must differ in more than capitals and spaces; got '{other}' and '{word}'. Put them "
+                f"together if they are one, else give one of them another name."
+            )
 
 
 def _is_picture(file: str) -> bool:
@@ -263,42 +372,113 @@ def _composed(word: str) -> str:
 # Pixels
 
 
-def _sizes(files: Sequence[Path]) -> tuple[dict[Path, tuple[int, int]], dict[Path, str]]:
-    """Upright height and width from the heads of the files, and what is wrong with the others."""
-    sizes, bad = {}, {}
+def _each(items: Sequence[T], work: Callable[[T], U]) -> list[U]:
+    """`work` done on every item, by threads: pillow reads, decodes and scales without holding Python's lock."""
+    found: list[U] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pillow warns of odd metadata, which nobody reads here
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        for file in files:
-            try:
-                with Image.open(file, formats=FORMATS) as image:
-                    turned = image.getexif().get(0x0112, 1) >= 5  # EXIF orientation: lying on a side
-                    sizes[file] = (image.width, image.height) if turned else (image.height, image.width)
-            except Exception as error:  # whatever a format's reader raises on damaged bytes
-                bad[file] = _why(file, error)
-    return sizes, bad
+        for begin in range(0, len(items), BLOCK):
+            found += workers().map(work, items[begin : begin + BLOCK])
+    return found
 
 
-def _decode(files: Sequence[Path], shape: tuple[int, int]) -> tuple[dict[Path, np.ndarray], dict[Path, str]]:
-    """The pictures as (H, W, 1 or 3) of uint8, and what is wrong with the others. `shape` is H, W."""
+def _attempted(files: Sequence[Path], work: Callable[[Path], T]) -> tuple[dict[Path, T], dict[Path, str]]:
+    """What `work` makes of the files, and what is wrong with the others."""
 
-    def attempt(file: Path) -> np.ndarray | str:
+    def attempt(file: Path) -> tuple[T | None, str]:
         try:
-            with Image.open(file, formats=FORMATS) as image:
-                # A JPEG can be decoded at half its size, a quarter, an eighth: four times faster for photos.
-                image.draft(None, (2 * max(shape), 2 * max(shape)))
-                return _fitted(_eight_bits(ImageOps.exif_transpose(image)), shape)
+            return work(file), ""
         except Exception as error:  # whatever a format's reader raises on damaged bytes
-            return _why(file, error)
+            return None, _why(file, error)
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with ThreadPoolExecutor(os.cpu_count()) as threads:  # pillow decodes without holding Python's lock
-            results = dict(zip(files, threads.map(attempt, files), strict=True))
-    return (
-        {file: pixels for file, pixels in results.items() if not isinstance(pixels, str)},
-        {file: why for file, why in results.items() if isinstance(why, str)},
+    found = dict(zip(files, _each(files, attempt), strict=True))
+    good = {file: result for file, (result, _) in found.items() if result is not None}
+    return good, {file: why for file, (_, why) in found.items() if why}
+
+
+def _sizes(files: Sequence[Path]) -> tuple[dict[Path, tuple[int, int]], dict[Path, str]]:
+    """Upright height and width from the heads of the files, and what is wrong with the others."""
+
+    def size(file: Path) -> tuple[int, int]:
+        with Image.open(file, formats=FORMATS) as image:
+            turned = image.getexif().get(0x0112, 1) >= 5  # EXIF orientation: lying on a side
+            return (image.width, image.height) if turned else (image.height, image.width)
+
+    return _attempted(files, size)
+
+
+def _decoded(file: Path, shape: tuple[int, int]) -> np.ndarray:  # -> (H, W, 1 or 3)
+    with Image.open(file, formats=FORMATS) as image:
+        # A JPEG can be decoded at half its size, a quarter, an eighth: four times faster for photos.
+        image.draft(None, (2 * max(shape), 2 * max(shape)))
+        return _fitted(_eight_bits(ImageOps.exif_transpose(image)), shape)
+
+
+def _again(
+    found: Sequence[tuple[str, Path]], shape: tuple[int, int], channels: int
+) -> Callable[[int], np.ndarray]:  # [(class, file)] -> (number -> (H, W, C))
+    """Decodes files that could be decoded before."""
+    files = [file for _, file in found]
+
+    def make(number: int) -> np.ndarray:
+        file = files[number]
+        try:
+            return _with_channels(_decoded(file, shape), channels)
+        except Exception as error:  # whatever a format's reader raises on damaged bytes
+            raise UserError(
+                f"{file} must stay as it was while it is used; {_why(file, error)}. Put it back and run again: a run "
+                f"goes on from its last checkpoint."
+            ) from None
+
+    return make
+
+
+def _scaled(pixels: np.ndarray, shape: tuple[int, int]) -> Callable[[int], np.ndarray]:  # (N, H, W, C)
+    """Scales pictures of an array: number -> (H, W, C), H and W those of `shape`."""
+
+    def make(number: int) -> np.ndarray:
+        one = pixels[number]
+        return _fitted(Image.fromarray(one[..., 0] if one.shape[-1] == 1 else one), shape)
+
+    return make
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What is known of a picture that was made: its pixels where they are kept, else what is counted of them."""
+
+    grey: bool
+    pixels: np.ndarray | None  # (H, W, 1 or 3)
+    sums: np.ndarray | None  # (3 + 9,)
+
+
+def _seen(pixels: np.ndarray, keep: bool) -> _Seen:  # (H, W, 1 or 3)
+    return _Seen(
+        _is_grey(pixels), pixels if keep else None, None if keep else _sums(_with_channels(pixels, 3)[None])[0]
     )
+
+
+def _gathered(
+    seen: Sequence[_Seen], make: Callable[[int], np.ndarray], size: tuple[int, int, int]
+) -> np.ndarray | Made:  # -> (N, H, W, C)
+    """Pictures that were kept as one array, others as `Made`."""
+    kept = [_with_channels(one.pixels, size[-1]) for one in seen if one.pixels is not None]
+    if kept:
+        return np.stack(kept)
+    # Threads decode while the run goes on, when no filter of warnings can be set for them alone.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+    sums = np.stack([one.sums for one in seen if one.sums is not None])
+    return Made(make, size, np.arange(len(seen)), sums[:, [0, 3]] if size[-1] == 1 else sums)
+
+
+def _fits(count: int, size: tuple[int, int, int]) -> bool:
+    """Whether so many pictures, (H, W, C), may be held in memory."""
+    told = os.environ.get(ALLOWED, "")
+    if told and not told.isdecimal():
+        raise UserError(f"{ALLOWED} must be the MiB that decoded pictures may take, a whole number; got '{told}'.")
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # ranks of one machine share its memory
+    return count * prod(size) <= (int(told) << 20 if told else idle_memory() // 4 // beside)
 
 
 def _why(file: Path, error: Exception) -> str:
@@ -306,6 +486,8 @@ def _why(file: Path, error: Exception) -> str:
         return f"it has over {Image.MAX_IMAGE_PIXELS or 0:,} pixels, which may be a trap to fill the memory"
     if isinstance(error, PermissionError):
         return "it may not be read"
+    if not file.exists():
+        return "it is a link to nothing" if file.is_symlink() else "it is gone"
     if file.is_file() and file.stat().st_size == 0:
         return "it is empty"
     return "it is cut short" if "truncated" in str(error) else "it is damaged, or of a format that cannot be read"
@@ -348,10 +530,6 @@ def _fitted(image: Image.Image, shape: tuple[int, int]) -> np.ndarray:  # -> (H,
     return canvas
 
 
-def _resized(pixels: np.ndarray, size: int) -> np.ndarray:  # (H, W, C) -> (size, size, C)
-    return _fitted(Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels), (size, size))
-
-
 def _common(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
     """One height and width for pictures of these, as told at `from_path`."""
     if not sizes:
@@ -361,6 +539,12 @@ def _common(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
         shape = (median_low(height for height, _ in sizes), median_low(width for _, width in sizes))
     scale = min(1.0, BOUND / max(shape))
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+
+
+def _scaled_up(shape: tuple[int, int], least: int) -> tuple[int, int]:
+    """`shape`, or where a side is under `least`, the same proportions with the shorter side of `least`."""
+    scale = max(1.0, least / min(shape))
+    return round(shape[0] * scale), round(shape[1] * scale)
 
 
 def _is_grey(pixels: np.ndarray) -> bool:  # (H, W, 1 or 3)
@@ -412,23 +596,56 @@ def _as_words(labels: np.ndarray, name: str) -> np.ndarray:  # (N,) -> (N,) of s
     return labels.astype(str)
 
 
-def _columns(pixels: np.ndarray, labels: np.ndarray) -> Columns:  # (N, H, W, C), (N,)
-    return Columns(image=_tensor(pixels), label=torch.from_numpy(np.ascontiguousarray(labels, dtype=np.int64)))
+def _columns(pixels: np.ndarray | Made, labels: np.ndarray) -> Columns:  # (N, H, W, C), (N,)
+    image = _stored(pixels) if isinstance(pixels, Made) else _tensor(pixels)
+    return Columns(image=image, label=torch.from_numpy(np.ascontiguousarray(labels, dtype=np.int64)))
+
+
+def _stored(pixels: Made) -> Stored:  # (N, H, W, C) -> (N, C, H, W)
+    count, height, width, channels = pixels.shape
+
+    def make(row: int) -> np.ndarray:
+        return pixels.make(int(pixels.numbers[row])).transpose(2, 0, 1)
+
+    return Stored(make, (count, channels, height, width))
 
 
 def _tensor(pixels: np.ndarray) -> Tensor:  # (N, H, W, C) -> (N, C, H, W)
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
 
 
-def _moments(pixels: np.ndarray) -> tuple[list[float], list[float]]:  # (N, H, W, C) -> [C], [C]
-    """Mean and standard deviation per channel, pixels in [0, 1]; from a count of each value, so without a float copy.
+def _sums(pixels: np.ndarray) -> np.ndarray:  # (N, H, W, C) -> (N, C + C²) of int64
+    """For every picture the sum over its pixels of the values of each channel, and of the products of each two."""
+    values = pixels.reshape(len(pixels), -1, pixels.shape[-1]).astype(np.float64)
+    products = values.transpose(0, 2, 1) @ values  # whole numbers below 2⁵³: in whatever order, without rounding
+    return np.concatenate([values.sum(1), products.reshape(len(pixels), -1)], 1).astype(np.int64)
 
-    A channel of one value gets the deviation 1, so that dividing by it does no harm.
+
+def _moments(pixels: np.ndarray | Made) -> dict[str, Any]:  # (N, H, W, C)
+    """Facts of the training pixels in [0, 1], from sums in whole numbers, so the same however the pictures come.
+
+    "mean" and "std", the deviation, are [C]; a channel of one value gets 1, so that dividing by it does no harm. Of
+    colour pictures also "colour": the eigenvalues of the channels' covariance, "values" [3], the largest first, and
+    the unit eigenvector of each, "vectors" [3][3], with the components red, green, blue.
     """
-    values = np.arange(256) / 255
-    mean, std = [], []
-    for channel in range(pixels.shape[-1]):
-        share = np.bincount(pixels[..., channel].reshape(-1), minlength=256) / pixels[..., channel].size
-        mean.append(float(share @ values))
-        std.append(float(np.sqrt(share @ (values - mean[-1]) ** 2)) if share.max() < 1 else 1.0)
-    return mean, std
+    count, channels = prod(pixels.shape[:3]), pixels.shape[3]
+    if isinstance(pixels, Made):
+        total = pixels.sums.sum(0)
+    else:
+        block = max(1, (1 << 22) // prod(pixels.shape[1:]))  # pictures: 32 MB of float64
+        pieces = [_sums(pixels[begin : begin + block]).sum(0) for begin in range(0, len(pixels), block)]
+        total = np.sum(pieces, 0)
+    first, *rows = total.reshape(channels + 1, channels).tolist()
+    covariance = [
+        [(count * product - one * other) / (255 * count) ** 2 for product, other in zip(row, first, strict=True)]
+        for row, one in zip(rows, first, strict=True)
+    ]
+    found: dict[str, Any] = {
+        "mean": [one / (255 * count) for one in first],
+        "std": [sqrt(covariance[channel][channel]) or 1.0 for channel in range(channels)],
+    }
+    if channels == 3:
+        values, vectors = np.linalg.eigh(np.array(covariance))
+        vectors = vectors * np.sign(vectors[np.abs(vectors).argmax(0), range(3)])  # a vector's sign is free
+        found["colour"] = {"values": values[::-1].clip(0).tolist(), "vectors": vectors.T[::-1].tolist()}
+    return found
