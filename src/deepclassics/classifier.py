@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from deepclassics import metrics, weights
 from deepclassics.data import load
+from deepclassics.data.kinds.image import in_colour
 from deepclassics.data.streams import Batch, Data, Stream
 from deepclassics.errors import UserError
 from deepclassics.layers import augment
@@ -161,6 +162,8 @@ class Classifier(Recipe):
             size=None if self.size == "auto" else self.size,
             least=self.smallest(),
         )
+        if start is not None and found.spec["shape"][0] == 1 and _channels(start[1]) == 3:
+            found = in_colour(found)
         spec = found.spec
         counts = torch.bincount(found.train["label"], minlength=len(spec["target"]["classes"]))
         spec = spec | {"counts": counts.tolist()}
@@ -272,13 +275,16 @@ class Classifier(Recipe):
         }
 
     def pictures(self, evidence: "Evidence") -> list[Picture]:
-        from deepclassics.report import calibration, confusion, curves, gallery
+        from deepclassics.report import calibration, confusion, curves, duplicates, gallery, recall, seeing
 
         return [
             curves.picture(evidence),
+            recall.picture(evidence),
             confusion.picture(evidence),
             gallery.picture(evidence),
             calibration.picture(evidence),
+            duplicates.picture(evidence),
+            *seeing.pictures(evidence),
         ]
 
     def _mirrors(self, spec: dict[str, Any]) -> bool:
@@ -338,6 +344,11 @@ def _training(model: nn.Module) -> Training:
     found = model.training_only
     assert isinstance(found, Training)
     return found
+
+
+def _channels(state: dict[str, Tensor]) -> int:
+    """How many channels the pictures have from which these weights have learnt."""
+    return next((value.shape[1] for value in state.values() if value.dim() == 4), 0)
 
 
 def _sides(shape: list[int]) -> str:
