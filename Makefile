@@ -21,6 +21,8 @@ test-full: .venv/installed-dev
 
 bench: .venv/installed-bench
 	$(BIN)/python benchmarks/speed.py --write benchmarks/speed.md
+	$(BIN)/python benchmarks/decoding.py
+	$(BIN)/python benchmarks/augmentation.py
 
 results: .venv/installed
 	$(BIN)/python benchmarks/results.py

@@ -25,10 +25,15 @@ STEPS = 12
 # defaults leave out.
 OTHER_KNOBS: dict[str, list[dict[str, Any]]] = {
     "adaline": [{"batch": 7, "lr": 0.01, "schedule": "cosine"}, {"data": "diabetes"}],
+    "alexnet": [
+        {"towers": 2, "width": 0.125, "dense": 16, "mirror": "on", "crop": 2},
+        {"size": 70, "batch": 8, "width": 0.05, "dense": 16, "stem": "large", "optimizer": "adam", "lr": 0.001},
+    ],
     "backprop": [{"data": "bp_two", "order": "notes"}, {"data": "bp_letters", "epochs": 20}],
     "boolean": [{"method": "xor-chain"}, {"method": "hybrid", "block": 2}],
     "char_rnn": [{"data": "hello", "chunk": 4, "hidden": 8, "layers": 2, "cell": cell, "optimizer": rule}
                  for cell, rule in (("rnn", "momentum"), ("gru", "adagrad"), ("lstm", "rmsprop"))],
+    "convolution": [{"data": "digits", "kernel": ("sobel-x", "laplace"), "pool": "average"}],
     "descent": [
         {"data": "rosenbrock", "optimizer": tuple(METHODS)},
         {"optimizer": ("gd", "adam"), "schedule": "step", "warmup": 0.2, "plateau": 1},
@@ -37,6 +42,10 @@ OTHER_KNOBS: dict[str, list[dict[str, Any]]] = {
     ],
     "gan": [{"loss": "minimax", "hidden": 16, "layers": 2, "noise": 4, "batch_norm": False, "average": 0.9}],
     "hebb": [{"rule": "hebb", "batch": 5, "lr": 0.001, "schedule": "constant"}],
+    "inception": [
+        {"width": 0.05, "kernel": 5, "norm": False, "reduce": False},
+        {"width": 0.1, "form": "nin", "auxiliary": 0.0},
+    ],
     "kmeans": [{"data": "iris", "method": "macqueen"}, {"data": "iris", "method": "minibatch", "batch": 10}],
     "lenet5": [{"modern": True, "distort": 0.0, "optimizer": "adam", "l2": 0.01, "clip_norm": 1.0}],
     "linear": [
@@ -60,8 +69,20 @@ OTHER_KNOBS: dict[str, list[dict[str, Any]]] = {
     "pulses": [{"method": "relu"}, {"data": "hills", "method": "cylinders"}],
     "rbm": [{"hidden": 16, "method": "pcd", "k": 2, "l2": 0.001}, {"hidden": 16, "pixels": "probabilities"}],
     "regions": [{"data": "checkerboard16", "method": "xor"}, {"method": "cylinders", "radius": 0.4}],
+    "resnet": [
+        {"plain": True, "crops": 10, "balance": True, "smoothing": 0.1, "rotate": 10.0, "stretch": 0.1},
+        {"data": "husky", "batch": 8, "shortcuts": "C", "colour": 0.1, "grain": 0.05, "clip_norm": 1.0},
+    ],
     "softmax": [{"data": "iris", "method": "newton"}, {"method": "batch", "l1": 0.01}, {"momentum": 0.0}],
+    "vgg": [{"width": 0.125, "dense": 16, "norm": False, "depth": 13, "dropout": 0.0}],
 }  # fmt: skip
+
+# Nets that are large by default: what the contract holds of them does not depend on how many maps they have.
+SMALLER: dict[str, dict[str, Any]] = {
+    "alexnet": {"width": 0.125, "dense": 32},
+    "inception": {"width": 0.125},
+    "vgg": {"width": 0.125, "dense": 32},
+}
 
 # Law 6 is held to these too: more than one example at a time where the default is one, and other rules.
 SHARED_KNOBS: list[tuple[str, dict[str, Any]]] = [
@@ -73,6 +94,11 @@ SHARED_KNOBS: list[tuple[str, dict[str, Any]]] = [
     ("mlp", {"data": "diabetes", "hidden": (9,), "optimizer": "momentum", "l1": 0.01, "l2": 0.1, "clip_norm": 0.1}),
     ("mlp", {"hidden": (9,), "backward": "autograd", "optimizer": "rmsprop", "clip_value": 0.01}),
 ]
+
+
+def recipe(name: str, **knobs: Any) -> Recipe:
+    """The system's recipe with its defaults, smaller where the net is large."""
+    return find(name)(**SMALLER.get(name, {}) | knobs)
 
 
 class Killed(Exception):
@@ -141,7 +167,7 @@ def train(recipe: Recipe, path: Path, kill_at: int | None = None, steps: int = S
 
 def child(name: str, path: str, kill_at: int | None) -> None:
     """One process: a run that is killed, goes on, or is never interrupted."""
-    train(find(name)(), Path(path), kill_at)
+    train(recipe(name), Path(path), kill_at)
 
 
 def rank(name: str, knobs: dict, path: str, number: int, ranks: int, port: int) -> None:

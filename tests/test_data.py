@@ -174,8 +174,20 @@ def test_labels_as_rows() -> None:
     spec = {"target": {"classes": ["ant", "bee", "cat"]}}
     answer = {"label": torch.tensor([2, 0]), "probability": torch.tensor([[0.25, 0.0, 0.75], [0.5, 0.25, 0.25]])}
     assert label.show(answer, ["a.png", "b.png"], spec, Path()) == [
-        {"name": "a.png", "label": "cat", "probability": 0.75, "next": {"ant": 0.25, "bee": 0.0}},
-        {"name": "b.png", "label": "ant", "probability": 0.5, "next": {"bee": 0.25, "cat": 0.25}},
+        {
+            "name": "a.png",
+            "label": "cat",
+            "probability": 0.75,
+            "next": {"ant": 0.25, "bee": 0.0},
+            "probabilities": {"ant": 0.25, "bee": 0.0, "cat": 0.75},
+        },
+        {
+            "name": "b.png",
+            "label": "ant",
+            "probability": 0.5,
+            "next": {"bee": 0.25, "cat": 0.25},
+            "probabilities": {"ant": 0.5, "bee": 0.25, "cat": 0.25},
+        },
     ]
     assert label.show({"label": torch.tensor([1])}, ["a"], spec, Path()) == [{"name": "a", "label": "bee"}]
 

@@ -273,6 +273,8 @@ def question(recipe: Recipe, spec: dict[str, Any], folder: Path) -> list[str]:
         return [",".join("0.5" for _ in spec["inputs"])]
     if kind == "region":
         return ["0.5,0.2"]
+    if kind == "matrix":
+        return ["0.5 1 2; 3 4 5; 6 7 8"]
     return ["0"]
 
 

@@ -1,8 +1,14 @@
 """Pictures: every odd file that people have becomes what a net can learn from, or is refused in a sentence."""
 
+import csv
+import errno
 import io
 import json
+import os
+import struct
+import sys
 import warnings
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +19,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from deepclassics.cli import main
+from deepclassics.data import load
 from deepclassics.data.kinds import image
+from deepclassics.data.streams import Shuffled, Stored
 from deepclassics.errors import UserError
+from deepclassics.host import Host
+from deepclassics.loop import carry_out
+from deepclassics.recipe import find
+from deepclassics.report.evidence import Evidence
+from deepclassics.report.page import write
+from deepclassics.run import Run
+from deepclassics.verbs import predict
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -497,3 +513,343 @@ def test_postscript_under_the_name_of_a_picture_is_never_run(tmp_path: Path) -> 
     (tmp_path / "a" / "evil.png").write_bytes(content)
     with pytest.raises(UserError, match=r"evil\.png"):
         image.from_path(tmp_path)
+
+
+# Larger than memory
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """40 colour pictures in two classes: JPEGs and PNGs of several sizes, some grey, one turned by its EXIF."""
+    noise = np.random.default_rng(0)
+    for number in range(40):
+        height, width = noise.integers(20, 90, 2) if number % 3 else (48, 60)
+        pixels = noise.integers(0, 256, (height // 4 + 1, width // 4 + 1, 3), dtype=np.uint8)
+        picture = Image.fromarray(pixels[..., 0] if number % 5 == 0 else pixels).resize((width, height))
+        options = {"exif": b"Exif\0\0II*\0\b\0\0\0\1\0\x12\1\3\0\1\0\0\0\6\0\0\0\0\0\0\0"} if number == 7 else {}
+        save(tmp_path / "photos" / f"{number % 2}" / f"{number}.{'jpg' if number % 4 else 'png'}", picture, **options)
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def full(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    """`full(True)`: from now on no decoded picture may be held; `full(False)`: all may."""
+    return lambda truth: monkeypatch.setenv("DEEPCLASSICS_MEMORY", "0" if truth else "1000")
+
+
+def test_from_the_disk_come_the_same_pixels_order_and_facts(photos: Path, full: Callable[[bool], None]) -> None:
+    full(False)
+    held = load(str(photos), ["image"], seed=3)
+    full(True)
+    stored = load(str(photos), ["image"], seed=3)
+    assert isinstance(held.train["image"], torch.Tensor)
+    assert isinstance(stored.train["image"], Stored)
+    assert stored.spec == held.spec
+    assert stored.train["image"].shape == held.train["image"].shape == (28, 3, 48, 60)
+    for one, other in ((held.train, stored.train), (held.valid, stored.valid), (held.test, stored.test)):
+        assert torch.equal(one["image"], other["image"][:])
+        assert torch.equal(one["label"], other["label"])
+    first, second = (splits.shuffled(8, 5).train for splits in (held, stored))
+    for position in (0, 1, 2, 3, 9, 2):  # the fourth goes over the end of a pass
+        one, other = first.at(position), second.at(position)
+        assert torch.equal(one["image"], other["image"])
+        assert torch.equal(one["label"], other["label"])
+
+
+def test_grey_pictures_from_the_disk_are_grey(tmp_path: Path, full: Callable[[bool], None]) -> None:
+    grey = np.random.default_rng(0).integers(0, 256, (6, 8, 8), dtype=np.uint8)
+    for number, pixels in enumerate(grey):
+        # Two as colour with equal channels, as scanners write them.
+        save(tmp_path / "ab"[number % 2] / f"{number}.png", pixels if number > 1 else np.stack([pixels] * 3, -1))
+    full(False)
+    held = image.splits(image.from_path(tmp_path), seed=0, valid=0, test=0.3)
+    full(True)
+    stored = image.splits(image.from_path(tmp_path), seed=0, valid=0, test=0.3)
+    assert held.spec == stored.spec
+    assert held.spec["shape"] == [1, 8, 8]
+    assert "colour" not in held.spec
+    assert torch.equal(held.train["image"], stored.train["image"][:])
+
+
+def test_a_run_from_the_disk_ends_with_the_same_weights_killed_or_not(
+    photos: Path, tmp_path: Path, full: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = find("lenet5")(data=str(photos), epochs=3, batch=8, modern=True)
+    host = Host(device="cpu", threads=1, save_every=2)
+    full(False)
+    held = carry_out(recipe, tmp_path / "held", host)
+    full(True)
+    stored = carry_out(recipe, tmp_path / "stored", host)
+    assert stored["scores"] == held["scores"]
+
+    whole = Shuffled.at
+    monkeypatch.setattr(Shuffled, "at", lambda self, position: whole(self, position) if position < 5 else 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        carry_out(recipe, tmp_path / "killed", host)
+    monkeypatch.undo()
+    full(True)
+    assert carry_out(recipe, tmp_path / "killed", host)["scores"] == held["scores"]
+    weights = [(tmp_path / name / "best.safetensors").read_bytes() for name in ("held", "stored", "killed")]
+    assert weights[0] == weights[1] == weights[2]
+
+
+def test_a_report_and_a_test_of_runs_read_from_the_disk(
+    photos: Path, tmp_path: Path, full: Callable[[bool], None]
+) -> None:
+    full(True)
+    for seed in (0, 1):
+        recipe = find("lenet5")(data=str(photos), epochs=1, seed=seed, test=0.5)
+        carry_out(recipe, tmp_path / str(seed), Host(device="cpu", threads=1))
+    run = Run(tmp_path / "0")
+    answer, right = Evidence(run).answers("test")
+    assert isinstance(right["image"], Stored)
+    assert len(answer["label"]) == len(right) == 20
+    page = write(run).read_text(encoding="utf-8")
+    assert "Not drawn" not in page
+    assert page.count("<figure") >= 6
+    assert predict.tested([run])[0]["error"] == pytest.approx(run.result()["scores"]["test/error"])
+    with pytest.raises(UserError, match="the same examples"):
+        predict.tested([run, Run(tmp_path / "1")])
+
+
+@pytest.mark.parametrize(
+    ("how", "words"), [("gone", "it is gone"), ("cut", "it is cut short"), ("empty", "it is empty")]
+)
+def test_a_picture_that_goes_or_breaks_while_it_is_used_is_a_sentence(
+    tmp_path: Path, full: Callable[[bool], None], how: str, words: str
+) -> None:
+    full(True)
+    fill(tmp_path, {"a": 4, "b": 4}, size=40)
+    train = image.splits(image.from_path(tmp_path), seed=0, valid=0, test=0).train
+    file = tmp_path / "a" / "2.png"
+    file.unlink() if how == "gone" else damage(file, how)
+    said = refusal(lambda: train.take(torch.tensor([0, 2])))
+    assert said.startswith(f"{file} must stay as it was while it is used; {words}.")
+    assert "goes on from its last checkpoint" in said
+    assert len(train.take(torch.tensor([0, 1]))["image"]) == 2, "the others are there still"
+
+
+def test_the_memory_allowed_must_be_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPCLASSICS_MEMORY", "much")
+    said = refusal(lambda: image.from_path(fill(tmp_path, {"a": 1, "b": 1})))
+    assert said == "DEEPCLASSICS_MEMORY must be the MiB that decoded pictures may take, a whole number; got 'much'."
+
+
+def one_pass(folder: str, allowed: str, told: str) -> None:
+    """A pass over a folder, and to the file `told` by how many bytes the memory has grown meanwhile."""
+    import resource
+
+    os.environ["DEEPCLASSICS_MEMORY"] = allowed
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    train = load(folder, ["image"], seed=0, size=224).shuffled(4, 0).train
+    assert sum(len(batch["label"]) for batch in train) >= 280
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    Path(told).write_text(str(grown * (1 if sys.platform == "darwin" else 1024)))
+
+
+def test_a_folder_from_the_disk_takes_bounded_memory(tmp_path: Path, forks: Callable[..., list[int]]) -> None:
+    """400 pictures of 224 x 224, 60 MB decoded: held, they take that and copies; from the disk, some batches' room."""
+    fill(tmp_path / "many", {"a": 200, "b": 200}, size=16)
+    arguments = [(str(tmp_path / "many"), allowed, str(tmp_path / allowed)) for allowed in ("0", "1000")]
+    assert forks(one_pass, arguments) == [0, 0]
+    stored, held = (int((tmp_path / allowed).read_text()) for allowed in ("0", "1000"))
+    assert held > 100e6
+    assert stored < held / 2
+
+
+# Colours
+
+
+def test_the_colours_principal_components_are_those_of_the_training_pixels() -> None:
+    """Krizhevsky et al. 2012, section 4.1: p_i and lambda_i of the 3 x 3 covariance of the RGB values."""
+    noise = np.random.default_rng(0)
+    mixed = noise.normal(size=(12, 20, 20, 3)) @ np.array([[30, 25, 20], [0, 10, -10], [2, 0, 1]]) + 128
+    raw = image.from_arrays({"all": (mixed.clip(0, 255).astype(np.uint8), np.arange(12) % 2)}, "x.npz")
+    splits = image.splits(raw, seed=0, valid=0, test=0.25)
+    pixels = (splits.train["image"].double() / 255).movedim(1, -1).reshape(-1, 3)
+    covariance = pixels.T.cov(correction=0)
+    values, vectors = torch.tensor(splits.spec["colour"]["values"]), torch.tensor(splits.spec["colour"]["vectors"])
+    assert values.tolist() == sorted(values.tolist(), reverse=True)
+    for value, vector in zip(values.double(), vectors.double(), strict=True):
+        torch.testing.assert_close(covariance @ vector, value * vector, rtol=1e-5, atol=1e-8)
+        assert float(vector.norm()) == pytest.approx(1)
+        assert float(vector[vector.abs().argmax()]) > 0
+
+
+def test_colours_that_never_change_have_components_of_no_weight(tmp_path: Path) -> None:
+    for word, count in (("a", 3), ("b", 3)):
+        for number in range(count):
+            save(tmp_path / word / f"{number}.png")
+    assert image.splits(image.from_path(tmp_path), seed=0, valid=0, test=0).spec["colour"]["values"] == [0, 0, 0]
+
+
+# Sizes asked for
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_no_side_is_under_the_least(tmp_path: Path, held: bool, full: Callable[[bool], None]) -> None:
+    full(not held)
+    for word in "ab":
+        for number in range(3):
+            save(tmp_path / word / f"{number}.png", Image.new("L", (30, 20), 40 * number))
+    asked_for = load(str(tmp_path), ["image"], seed=0, least=32)
+    assert (asked_for.spec["shape"], asked_for.spec["scaled_from"]) == ([1, 32, 48], [20, 30])
+    assert sorted(set(asked_for.train["image"][:].unique().tolist())) <= [0, 40, 80]
+    assert "scaled_from" not in load(str(tmp_path), ["image"], seed=0, least=20).spec
+    both = load(str(tmp_path), ["image"], seed=0, size=24, least=16).spec
+    assert both["shape"] == [1, 24, 24]
+    assert "scaled_from" not in both
+
+
+def test_named_sets_and_arrays_get_the_size_too(tmp_path: Path, full: Callable[[bool], None]) -> None:
+    full(False)
+    held, own = load("digits", ["image"], seed=0, size=12), load("digits", ["image"], seed=0)
+    assert held.spec["shape"] == [1, 12, 12]
+    one = Image.fromarray(own.train["image"][0, 0].numpy()).resize((12, 12), Image.Resampling.BILINEAR)
+    assert np.array_equal(np.asarray(one), held.train["image"][0, 0].numpy())
+    assert load("digits", ["image"], seed=0, least=16).spec["scaled_from"] == [8, 8]
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 5, 10, 3), dtype=np.uint8)
+    arrays = load(str(npz(tmp_path / "a.npz", x=pixels, y=LABELS.repeat(3))), ["image"], seed=0, valid=0, least=10)
+    assert (arrays.spec["shape"], arrays.spec["scaled_from"]) == ([3, 10, 20], [5, 10])
+    full(True)  # then they are scaled when they are asked for
+    stored = load("digits", ["image"], seed=0, size=12)
+    assert stored.spec == held.spec
+    assert isinstance(stored.train["image"], Stored)
+    assert torch.equal(stored.train["image"][:], held.train["image"])
+
+
+# What people have
+
+
+@pytest.mark.parametrize("words", [("Cat", "cat"), ("snow leopard", "Snow  Leopard"), ("ЛИСА", "лиса")])
+def test_classes_that_differ_in_capitals_only_are_refused(tmp_path: Path, words: tuple[str, str]) -> None:
+    said = refusal(lambda: image.from_path(fill(tmp_path / "pets", dict.fromkeys(words, 2))))
+    assert said.startswith("pets/: classes must differ in more than capitals and spaces; got")
+    assert f"'{words[0]}'" in said
+    assert f"'{words[1]}'" in said
+    found = {"x": np.zeros((2, 4, 4), dtype=np.uint8), "y": np.array(words)}
+    assert "more than capitals" in refusal(lambda: image.from_path(npz(tmp_path / "a.npz", **found)))
+
+
+def test_capitals_in_one_part_and_not_in_another_are_refused_as_such(tmp_path: Path) -> None:
+    fill(tmp_path / "train", {"Cat": 3, "dog": 3})
+    fill(tmp_path / "test", {"cat": 3, "dog": 3})
+    assert "got 'Cat' and 'cat'" in refusal(lambda: image.from_path(tmp_path))
+
+
+def test_a_capital_letter_is_another_letter(tmp_path: Path) -> None:
+    assert image.from_path(fill(tmp_path, {"A": 1, "a": 1})).classes == ["A", "a"]
+
+
+def png(path: Path, head: bytes, rows: bytes) -> Path:
+    """A PNG written by hand."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    chunks = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+    return path
+
+
+def declared(path: Path, width: int, height: int) -> Path:
+    """A PNG of some 60 bytes that says that it is so large."""
+    return png(path, struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0), b"")
+
+
+def test_a_picture_that_says_it_is_immense_is_refused_by_its_head(tmp_path: Path) -> None:
+    fill(tmp_path, {"a": 2, "b": 2})
+    bomb = declared(tmp_path / "a" / "bomb.png", 100_000, 100_000)
+    assert "it has over 89,478,485 pixels, which may be a trap" in refusal(lambda: image.from_path(tmp_path))
+    assert image.from_path(tmp_path, skip_bad=True).skipped == [str(bomb)]
+
+
+def test_a_picture_of_100_000_by_10_pixels_is_a_picture(tmp_path: Path) -> None:
+    """A million pixels are no trap, however they lie: it is scaled like any other, and stands in the middle."""
+    fill(tmp_path, {"a": 2, "b": 2})
+    wide = save(tmp_path / "a" / "wide.png", Image.new("L", (100_000, 10), 60))
+    assert image.from_path(tmp_path).parts["all"][0].shape == (5, 8, 8, 3)
+    assert asked(wide, (1, 8, 8)).unique().tolist() == [60]
+
+
+def test_a_class_of_nothing_but_other_files_is_told_not_lost(tmp_path: Path) -> None:
+    fill(tmp_path / "pets", {"a": 2, "b": 2})
+    (tmp_path / "pets" / "c").mkdir()
+    for name in ("1.psd", "2.psd", "notes.txt"):
+        (tmp_path / "pets" / "c" / name).write_bytes(b"8BPS")
+    said = refusal(lambda: image.from_path(tmp_path / "pets"))
+    assert said == "pets/c/ must hold pictures of a class; it holds .psd, .txt and no picture. Fill it or remove it."
+
+
+def test_links_that_go_round_are_refused_or_not_followed(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "pets", {"a": 2, "b": 2})
+    (folder / "a" / "up").symlink_to(folder)
+    (folder / "a" / "self").symlink_to(folder / "a" / "self")
+    assert np.bincount(image.from_path(folder).parts["all"][1]).tolist() == [2, 2]
+    (folder / "again").symlink_to(tmp_path)
+    assert "pets/again must be a folder of its own; it is a link back to" in refusal(lambda: image.from_path(folder))
+    (folder / "again").unlink()
+    (folder / "a" / "lost.png").symlink_to(folder / "nowhere.png")
+    assert "lost.png must be a picture; it is a link to nothing." in refusal(lambda: image.from_path(folder))
+
+
+def test_what_may_not_be_read_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The refusals of the system are made up here: who runs tests may be allowed everything."""
+    folder = fill(tmp_path / "pets", {"a": 2, "b": 2})
+    opened, listed = Image.open, os.scandir
+
+    def closed_file(file: Path, **options: object) -> Image.Image:
+        if Path(file).name == "1.png":
+            raise PermissionError(errno.EACCES, "Permission denied", str(file))
+        return opened(file, **options)  # type: ignore[arg-type]
+
+    def closed_folder(place: str = ".") -> object:
+        if Path(place).name == "b":
+            raise PermissionError(errno.EACCES, "Permission denied", str(place))
+        return listed(place)
+
+    monkeypatch.setattr(Image, "open", closed_file)
+    assert f"{folder / 'a' / '1.png'} must be a picture; it may not be read." in refusal(
+        lambda: image.from_path(folder)
+    )
+    monkeypatch.undo()
+    monkeypatch.setattr(os, "scandir", closed_folder)
+    assert f"{folder / 'b'} must be a folder that can be read; got 'permission denied'." in refusal(
+        lambda: image.from_path(folder)
+    )
+
+
+def test_cmyk_jpegs_have_their_colours(tmp_path: Path) -> None:
+    found = asked(save(tmp_path / "a.jpg", Image.new("CMYK", (16, 16), (0, 255, 255, 0)), quality=95), (3, 16, 16))
+    assert (found - torch.tensor(RED, dtype=torch.float32).view(3, 1, 1)).abs().max() <= 3
+
+
+def test_sixteen_bits_a_channel_become_eight(tmp_path: Path) -> None:
+    rows = b"".join(b"\0" + struct.pack(">3H", 257 * 200, 257 * 100, 257 * 50) * 4 for _ in range(4))
+    path = png(tmp_path / "a.png", struct.pack(">IIBBBBB", 4, 4, 16, 2, 0, 0, 0), rows)
+    assert asked(path, (3, 4, 4))[:, 0, 0].tolist() == [200, 100, 50]
+
+
+def test_labels_of_any_script_and_with_spaces_go_all_the_way(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From folders through the run folder, its report and predict, in a folder with such a name itself."""
+    words = ["снежный барс", "猫 cat", "Ärger", 'a "quoted", word', "قطة"]
+    folder = fill(tmp_path / "мои 写真", dict.fromkeys(words, 6), size=28)
+    out, picture = tmp_path / "ein Lauf", folder / words[0] / "0.png"
+
+    def said(*typed: str) -> str:
+        with pytest.raises(SystemExit) as left:
+            main(list(typed))
+        assert not left.value.code
+        return capsys.readouterr().out
+
+    said(
+        "run", "lenet5", "--data", str(folder), "--epochs", "1", "--device", "cpu", "--threads", "1", "--out", str(out)
+    )
+    assert set(Run(out).spec()["target"]["classes"]) == set(words)
+    said("report", str(out))
+    assert json.loads(said("predict", str(out), str(picture), "--json"))["label"] in words
+    rows = list(csv.DictReader(io.StringIO(said("predict", str(out), str(folder), "--csv"))))
+    assert len(rows) == 30
+    assert {row["label"] for row in rows} <= set(words)

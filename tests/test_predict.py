@@ -1,18 +1,28 @@
-"""`predict` over several runs: the average of their answers, and what it gains on the single ones."""
+"""`predict`: rows to read, as JSON and as CSV, in batches; and over several runs the average of their answers, and what
+it gains on the single ones."""
 
+import csv
+import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from deepclassics import cli
+from deepclassics.data.kinds import image
 from deepclassics.data.streams import Columns
 from deepclassics.host import Host
 from deepclassics.loop import carry_out
 from deepclassics.recipe import find
-from deepclassics.verbs.predict import average, judged, same_examples
+from deepclassics.run import Run
+from deepclassics.verbs import predict
+from deepclassics.verbs.predict import average, flat, judged, same_examples, written
 
 HOST = Host(device="cpu", threads=1)
 
@@ -188,3 +198,195 @@ def test_one_run_is_tested(
     (row,) = asked(capsys, str(tmp_path / "run"), "--test")
     score = "rmse" if name == "pulses" else "error"
     assert row[score] == pytest.approx(result["scores"][f"test/{score}"], abs=1e-5)
+
+
+# --- pictures
+
+
+CLASSES = ["Ноль, круглый", "label", '猫 "3"']
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of three classes, told by their brightness, and in it runs of two sizes of picture."""
+    folder = tmp_path_factory.mktemp("pictures")
+    generator = np.random.default_rng(0)
+    for level, word in enumerate(CLASSES):
+        (folder / "data" / word).mkdir(parents=True)
+        for number in range(12):
+            pixels = (generator.integers(0, 60, (20, 20)) + 90 * level).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / "data" / word / f"{number}, {word[:2]}.png")
+    knobs: dict[str, Any] = {"data": str(folder / "data"), "modern": True, "epochs": 6, "distort": 0.0}
+    for name, seed in (("one", 0), ("two", 1)):
+        carry_out(find("lenet5")(seed=seed, **knobs), folder / name, HOST)
+    for word in CLASSES:
+        (folder / "half" / word).mkdir(parents=True)
+        for file in (folder / "data" / word).iterdir():
+            Image.open(file).resize((10, 10)).save(folder / "half" / word / file.name)
+    carry_out(find("lenet5")(**knobs | {"data": str(folder / "half")}), folder / "small", HOST)
+    return folder
+
+
+def printed(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[str, str]:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["predict", *words])
+    out = capsys.readouterr()
+    assert end.value.code == 0, out.err
+    return out.out, out.err
+
+
+def test_json_lines_hold_all_probabilities(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = asked(capsys, str(pictures / "one"), str(pictures / "data"))
+    assert len(rows) == 36
+    for row in rows:
+        assert list(row["probabilities"]) == image.natural(CLASSES)
+        assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+        assert row["probability"] == max(row["probabilities"].values()) == row["probabilities"][row["label"]]
+
+
+def test_csv_is_quoted_and_has_a_column_a_class(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [str(pictures / "one"), str(pictures / "data")]
+    out, _ = printed(capsys, *words, "--csv")
+    table = list(csv.DictReader(io.StringIO(out)))
+    rows = asked(capsys, *words)
+    # A class may be called as another column is.
+    heads = [{"label": "probability of label"}.get(word, word) for word in image.natural(CLASSES)]
+    assert list(table[0]) == ["name", "label", "probability", *heads]
+    assert [line["name"] for line in table] == [row["name"] for row in rows]
+    assert [line["label"] for line in table] == [row["label"] for row in rows]
+    for line, row in zip(table, rows, strict=True):
+        assert [float(line[head]) for head in heads] == list(row["probabilities"].values())
+
+
+def test_text_leaves_the_many_probabilities_out(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (row,) = asked(capsys, str(pictures / "one"), str(pictures / "data" / "label" / "3, la.png"))
+    out, _ = printed(capsys, str(pictures / "one"), str(pictures / "data" / "label" / "3, la.png"))
+    assert out.startswith(f"{row['name']}: label {row['label']}, probability ")
+    assert "probabilities" not in out
+
+
+@pytest.mark.parametrize(
+    ("row", "cells"),
+    [
+        ({"name": "a", "value": 1.5, "each": [1.0, 2.0]}, {"name": "a", "value": 1.5, "each 1": 1.0, "each 2": 2.0}),
+        ({"name": "a", "at": {"x": 1.0, "y": 2.0}}, {"name": "a", "at x": 1.0, "at y": 2.0}),
+        ({"name": "a", "next": {"b": 0.5}}, {"name": "a", "next b": 0.5}),
+        ({"name": "a", "text": "so\nso"}, {"name": "a", "text": "so\nso"}),
+    ],
+)
+def test_any_row_becomes_cells(row: dict[str, Any], cells: dict[str, Any]) -> None:
+    assert flat(row) == cells
+    text = "\n".join(written([row, row], "csv"))
+    assert list(csv.DictReader(io.StringIO(text))) == [{key: str(value) for key, value in cells.items()}] * 2
+
+
+def test_what_is_missing_is_an_empty_cell() -> None:
+    assert list(written([{"name": "a", "from": None, "to": 1.0}], "csv")) == ["name,from,to", "a,,1.0"]
+
+
+@pytest.mark.parametrize(
+    ("name", "knobs", "words", "heads"),
+    [
+        ("mlp", {"data": "iris", "epochs": 1}, ["1,2,3,4"],
+         ["name", "label", "probability", "setosa", "versicolor", "virginica"]),
+        ("char_rnn", {"data": "hello", "chunk": 4, "hidden": 8, "epochs": 1}, ["h"], ["name", "text"]),
+        ("mdp", {}, ["0"], ["name", "action", "value"]),
+        ("backprop", {}, ["0.35,0.9"], None),
+    ],
+)  # fmt: skip
+def test_every_kind_of_answer_is_csv(
+    name: str,
+    knobs: dict[str, Any],
+    words: list[str],
+    heads: list[str] | None,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    carry_out(find(name)(**knobs), tmp_path / "run", HOST)
+    out, _ = printed(capsys, str(tmp_path / "run"), *words, "--csv")
+    (line,) = csv.DictReader(io.StringIO(out))
+    assert heads is None or list(line) == heads
+    assert None not in line.values()
+
+
+def test_the_scores_of_test_are_csv(runs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = printed(capsys, *runs, "--test", "--csv")
+    assert next(csv.DictReader(io.StringIO(out))).keys() == {"name", "error", "loss"}
+
+
+def test_many_pictures_are_answered_a_few_at_a_time(
+    pictures: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = asked(capsys, str(pictures / "one"), str(pictures / "data"))
+    answered = []
+    answer = find("lenet5").answer
+
+    def counted(self: Any, model: Any, question: Any, options: Any) -> Any:
+        answered.append(len(question["image"]))
+        return answer(self, model, question, options)
+
+    monkeypatch.setattr(find("lenet5"), "answer", counted)
+    monkeypatch.setattr(predict, "BATCH", 7)
+    found = asked(capsys, str(pictures / "one"), str(pictures / "data"))
+    assert answered == [7, 7, 7, 7, 7, 1]
+    assert [row["name"] for row in found] == [row["name"] for row in whole]
+    for row, other in zip(found, whole, strict=True):
+        assert list(row["probabilities"].values()) == pytest.approx(list(other["probabilities"].values()), abs=1e-6)
+    # The first rows are there before the last pictures are read.
+    answered.clear()
+    run = Run.open(pictures / "one")
+    next(predict.answers([run], [str(pictures / "data")], run.recipe().options(), pictures))
+    assert answered == [7]
+
+
+def test_what_cannot_be_read_is_left_out_and_named(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        Image.new("L", (20, 20), 50 * number).save(tmp_path / f"{number}.png")
+    (tmp_path / "1.png").write_bytes(b"no picture")
+    (tmp_path / "3.png").write_bytes(b"")
+    told = refused(capsys, str(pictures / "one"), str(tmp_path))
+    assert told.startswith(f"{tmp_path / '1.png'} must be a picture; it is damaged")
+    assert "--skip-bad" in told
+    monkeypatch.setattr(predict, "BATCH", 2)
+    for several in ([str(pictures / "one")], [str(pictures / "one"), str(pictures / "small")]):
+        out, err = printed(capsys, *several, str(tmp_path), "--json", "--skip-bad")
+        names = [Path(json.loads(line)["name"]).name for line in out.splitlines()]
+        assert names == ["0.png", "2.png", "4.png"]
+        assert err.startswith("Left out 2 that cannot be read:\n")
+        assert f"  {tmp_path / '3.png'}: it is empty\n" in err
+    told = refused(capsys, str(pictures / "one"), str(tmp_path / "1.png"), "--skip-bad")
+    assert told.startswith("None of these 1 could be read:")
+
+
+def test_options_that_do_not_fit_are_refused(
+    pictures: Path, runs: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "got both" in refused(capsys, str(pictures / "one"), "x.png", "--csv", "--json")
+    assert "not asked about pictures" in refused(capsys, runs[0], "1,2", "--skip-bad")
+
+
+def test_runs_of_other_sizes_of_picture_are_averaged(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each reads the files in its own size; their test examples are not the same, though."""
+    runs = [str(pictures / name) for name in ("one", "small", "two")]
+    singles = [asked(capsys, run, str(pictures / "data")) for run in runs]
+    together = asked(capsys, *runs, str(pictures / "data"))
+    assert len(together) == 36
+    for row, *each in zip(together, *singles, strict=True):
+        assert row["each"] == [single["label"] for single in each]
+        for word, share in row["probabilities"].items():
+            assert share == pytest.approx(sum(single["probabilities"][word] for single in each) / 3, abs=1e-6)
+    assert "other shapes of pictures" in refused(capsys, runs[0], runs[1], "--test")
+    assert "must be tested on the same examples" in refused(capsys, runs[0], runs[2], "--test")
+
+
+def test_a_reader_that_leaves_is_no_defect(pictures: Path) -> None:
+    command = [sys.executable, "-m", "deepclassics", "predict", str(pictures / "one"), str(pictures / "data"), "--csv"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait() == 0

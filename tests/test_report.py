@@ -16,6 +16,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import nn
 
+from deepclassics import metrics
 from deepclassics.data.streams import Columns, InOrder
 from deepclassics.errors import UserError
 from deepclassics.flags import Parser, add_flags, build
@@ -33,6 +34,7 @@ from deepclassics.report import (
     line,
     page,
     passage,
+    recall,
     scatter,
     style,
     surface,
@@ -333,26 +335,62 @@ def test_gallery_has_every_error_most_confident_first(channels: int) -> None:
     right = torch.tensor([0, 1, 2, 0, 1, 2])
     given = torch.tensor([0, 2, 2, 1, 0, 2])
     confidence = torch.tensor([0.9, 0.5, 0.9, 0.75, 0.9, 0.9])
-    told = words(gallery.gallery(image, right, given, confidence, ["A", "B", "C"]))
-    assert told[:6] == ["B", "A", "A", "B", "B", "C"]  # right and given, of examples 4, 3 and 1
+    told = words(gallery.gallery(Columns(image=image, label=right), given, confidence, ["A", "B", "C"]))
+    # Right, given and how sure, of examples 4, 3 and 1.
+    assert told[:9] == ["B", "A", "90%", "A", "B", "75%", "B", "C", "50%"]
     assert "3 errors in 6 examples; from 90.0 % to 50.0 % sure" in told
 
 
 def test_gallery_shows_the_pixels_of_the_wrong_example() -> None:
     image = torch.zeros(2, 1, 4, 4)
     image[1] = torch.rand(1, 4, 4)
-    figure = gallery.gallery(image, torch.tensor([0, 0]), torch.tensor([0, 1]), torch.ones(2), ["0", "1"])
+    figure = gallery.gallery(
+        Columns(image=image, label=torch.tensor([0, 0])), torch.tensor([0, 1]), torch.ones(2), ["0", "1"]
+    )
     board = torch.as_tensor(figure.axes[0].images[0].get_array())
     torch.testing.assert_close(board[:4, :4, 0], image[1, 0])
 
 
 def test_gallery_states_the_total_beyond_its_cap_and_when_there_are_no_errors() -> None:
     count = gallery.MOST + 50
-    image, right = torch.rand(count, 1, 2, 2), torch.zeros(count, dtype=torch.int64)
-    told = words(gallery.gallery(image, right, right + 1, torch.zeros(count), ["0", "1"]))
+    label = torch.zeros(count, dtype=torch.int64)
+    right = Columns(image=torch.rand(count, 1, 2, 2), label=label)
+    told = words(gallery.gallery(right, label + 1, torch.zeros(count), ["0", "1"]))
     assert f"{count} errors in {count} examples, the first {gallery.MOST} of them" in told
     assert told.count("1") == gallery.MOST
-    assert words(gallery.gallery(image, right, right, torch.ones(count), ["0"])) == [f"0 errors in {count} examples."]
+    assert words(gallery.gallery(right, label, torch.ones(count), ["0"])) == [f"0 errors in {count} examples."]
+
+
+def test_gallery_makes_large_pictures_small_enough_for_a_page() -> None:
+    columns = Columns(image=torch.full((2, 1, 50, 400), 100, dtype=torch.uint8), label=torch.zeros(2).long())
+    small = gallery.thumbnails(columns, torch.tensor([1]))
+    assert small.shape == (1, 3, 12, gallery.THUMBNAIL)
+    torch.testing.assert_close(small, torch.full_like(small, 100 / 255))
+
+
+@pytest.mark.parametrize("size", [2, 10, 200, 230])
+def test_recall_has_a_row_a_class_the_worst_first(size: int) -> None:
+    label = torch.arange(size).repeat(4)
+    given = label.clone()
+    given[[size - 1, 2 * size - 1, 3 * size - 1]] = 0  # the last class: 1 of 4 found; class 0: 4 of 7 right
+    told = words(recall.recall(confusion_matrix(given, label, size), [f"Klasse {k} 類" for k in range(size)]))
+    # Ties keep the order of the classes. A class is called by its number where no font here has its letters.
+    names = style.drawable([f"Klasse {k} 類" for k in range(size)])
+    assert [word for word in told if word in names][:2] == [names[size - 1], names[0]]
+    assert "25.0 %  1 of 4" in told
+    assert "57.1 %  4 of 7" in told
+    assert sum(word in names for word in told) == min(size, recall.MOST)
+    many = f", the worst {recall.MOST} of them" if size > recall.MOST else ""
+    assert f"mean recall {100 * (1 - 0.75 / size):.1f} % of {size} classes{many}" in told
+
+
+def test_recall_of_classes_without_examples_or_answers() -> None:
+    counts = torch.tensor([[0, 0, 0], [0, 5, 0], [0, 2, 0]])  # none of class 0; nothing is called class 2
+    told = words(recall.recall(counts, ["a", "b", "c"]))
+    assert "a" not in told
+    assert "none given" in told
+    assert "71.4 %  5 of 7" in told
+    assert "mean recall 50.0 % of 2 classes" in told
 
 
 def test_curves_have_a_panel_a_score_and_mark_the_best() -> None:
@@ -391,7 +429,7 @@ def test_calibration_draws_bins_and_error() -> None:
 
 def test_wilson_interval() -> None:
     """Known values of the interval for 5 of 10 (Wilson 1927): 0.2366 to 0.7634."""
-    low, high = calibration._wilson(torch.tensor([0.5, 0.0]), torch.tensor([10, 10]))
+    low, high = metrics.wilson(torch.tensor([0.5, 0.0]), torch.tensor([10, 10]))
     assert low.tolist() == pytest.approx([0.2366, 0.0], abs=1e-4)
     assert high.tolist() == pytest.approx([0.7634, 0.2775], abs=1e-4)
 

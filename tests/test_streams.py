@@ -1,11 +1,16 @@
 """Streams: full batches, every example once a pass, order from (seed, epoch) alone, shares of ranks."""
 
+import time
+from collections.abc import Callable
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepclassics.data.streams import Chunks, Columns, InOrder, Passage, Shuffled, Splits, Whole, inputs
+from deepclassics.data import streams
+from deepclassics.data.streams import Chunks, Columns, InOrder, Passage, Shuffled, Splits, Stored, Whole, inputs
 from deepclassics.errors import UserError
 
 CPU = torch.device("cpu")
@@ -102,3 +107,98 @@ def test_what_is_known_of_examples_is_features_or_pictures() -> None:
     table, pictures = torch.ones(3, 2), torch.ones(3, 1, 4, 4)
     assert inputs({"features": table, "label": torch.zeros(3)}) is table
     assert inputs({"label": torch.zeros(3), "image": pictures}) is pictures
+
+
+# Stored
+
+
+def rows_of(n: int, asked: list[int]) -> Stored:
+    """n rows of two values, the row's number; `asked` notes the rows that are made."""
+
+    def make(number: int) -> np.ndarray:
+        asked.append(number)
+        return np.full(2, number, dtype=np.uint8)
+
+    return Stored(make, (n, 2))
+
+
+def soon(truth: Callable[[], bool]) -> None:
+    """Waits for what threads do, ten seconds at most."""
+    for _ in range(1000):
+        if truth():
+            return
+        time.sleep(0.01)
+    pytest.fail("it never came")
+
+
+@given(n=st.integers(1, 60), batch=st.integers(1, 70), seed=st.integers(0, 5), position=st.integers(0, 90))
+@settings(max_examples=60, deadline=None)
+def test_stored_rows_come_in_the_order_of_held_ones(n: int, batch: int, seed: int, position: int) -> None:
+    label, pixel = torch.arange(n), torch.arange(n, dtype=torch.uint8)[:, None].expand(-1, 2)
+    held = Shuffled(Columns(label=label, image=pixel), batch, seed)
+    stored = Shuffled(Columns(label=label, image=rows_of(n, [])), batch, seed)
+    for place in (position, position + 1, 0):
+        one, other = held.at(place), stored.at(place)
+        assert torch.equal(one["label"], other["label"])
+        assert torch.equal(one["image"], other["image"])
+
+
+def test_a_stored_column_answers_as_a_tensor() -> None:
+    column = rows_of(5, [])
+    assert (len(column), column.shape, column.dtype, column.device) == (5, (5, 2), torch.uint8, CPU)
+    assert column[3].tolist() == [3, 3]
+    assert column[-2:].tolist() == column[[3, 4]].tolist() == [[3, 3], [4, 4]]
+    assert column[torch.tensor([False, True, False, True, False])].tolist() == [[1, 1], [3, 3]]
+    assert column[torch.tensor([2, 2, 0])].tolist() == [[2, 2], [2, 2], [0, 0]]
+    assert column[5:].shape == (0, 2)
+
+
+def test_the_next_batches_are_begun_and_each_row_is_made_once() -> None:
+    asked: list[int] = []
+    stream = Shuffled(Columns(image=rows_of(40, asked)), 4, 0)
+    stream.at(0)
+    soon(lambda: len(asked) == 4 * (1 + streams.AHEAD))
+    assert asked.sort() or asked == sorted(stream.order(0)[:12].tolist())
+    for position in range(1, 8):
+        stream.at(position)
+    soon(lambda: len(asked) == 40)
+    assert sorted(asked) == list(range(40))
+
+
+def test_batches_begun_and_never_fetched_are_given_up() -> None:
+    column = rows_of(100, [])
+    for begin in range(50):
+        column.begin(slice(begin, begin + 2))
+    assert len(column._begun) == 1 + streams.AHEAD
+
+
+def test_all_that_is_looked_at_is_made_once() -> None:
+    asked: list[int] = []
+    stream = InOrder(Columns(image=rows_of(10, asked), label=torch.arange(10)), 4)
+    assert torch.cat([batch["label"] for batch in stream]).tolist() == list(range(10))
+    assert sorted(asked) == list(range(10))
+
+
+def test_of_large_examples_fewer_are_looked_at_together() -> None:
+    large = Columns(image=Stored(lambda number: np.zeros((3, 224, 224), dtype=np.uint8), (100, 3, 224, 224)))
+    assert InOrder(large).batch == 27
+    assert InOrder(Columns(image=torch.zeros(2000, 1, 28, 28))).batch == 1000
+
+
+def test_more_at_once_than_the_memory_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "idle_memory", lambda: 3 * 10**9)
+    column = Stored(lambda number: pytest.fail("made"), (10_000, 3, 224, 224))
+    with pytest.raises(UserError, match=r"^10,000 examples at once would take 7\.5 GB; 3\.0 GB are free\."):
+        Whole(Columns(image=column)).at(0)
+
+
+def test_a_fault_in_a_thread_comes_where_the_batch_is_asked_for() -> None:
+    def make(number: int) -> np.ndarray:
+        if number == 7:
+            raise UserError("7 is gone.")
+        return np.zeros(2, dtype=np.uint8)
+
+    stream = InOrder(Columns(image=Stored(make, (10, 2))), 3)
+    stream.at(0), stream.at(1)
+    with pytest.raises(UserError, match="7 is gone"):
+        stream.at(2)

@@ -33,6 +33,7 @@ from deepclassics.schedules import NAMED
 if TYPE_CHECKING:
     from deepclassics.report.evidence import Evidence
 
+PUBLISHED_SIZE = 224  # pixels: of the pictures that nets with the large stem were published for
 SMALL = 64  # pixels: up to here a first layer of stride 1 without pooling is taken, made for pictures of 28 to 64
 
 Stem = Annotated[
@@ -152,6 +153,8 @@ class Classifier(Recipe):
                 f"takes; got {self.size}."
             )
         start = self._start()
+        stem = None if start is None else weights.stem(start[1])
+        size = self.size if self.size != "auto" else PUBLISHED_SIZE if stem == "large" else None
         found = load(
             self.data,
             self.takes,
@@ -159,7 +162,7 @@ class Classifier(Recipe):
             valid=self.valid,
             test=self.test,
             skip_bad=self.skip_bad,
-            size=None if self.size == "auto" else self.size,
+            size=size,
             least=self.smallest(),
         )
         if start is not None and found.spec["shape"][0] == 1 and _channels(start[1]) == 3:
@@ -169,6 +172,7 @@ class Classifier(Recipe):
         spec = spec | {"counts": counts.tolist()}
         if start is not None:
             facts, state = start
+            spec |= {"stem": stem}
             if "mean" in facts and len(facts["mean"]) == spec["shape"][0]:
                 spec |= {"mean": facts["mean"], "std": facts["std"]}  # the body has learnt from pictures so scaled
             with torch.device("meta"):
@@ -242,7 +246,9 @@ class Classifier(Recipe):
 
     def chosen(self, spec: dict[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        if "scaled_from" in spec:
+        if self.size == "auto" and spec.get("stem") == "large":
+            found["size"] = f"{PUBLISHED_SIZE}, that of the weights"
+        elif "scaled_from" in spec:
             found["size"] = f"{spec['shape'][1]} × {spec['shape'][2]}, scaled up from {_sides(spec['scaled_from'])}"
         if self.mirror == "auto":
             found["mirror"] = "on" if self._mirrors(spec) else "off"
@@ -288,7 +294,7 @@ class Classifier(Recipe):
         ]
 
     def _mirrors(self, spec: dict[str, Any]) -> bool:
-        return self.mirror == "on" or (self.mirror == "auto" and spec["shape"][0] == 3)
+        return self.mirror == "on" or (self.mirror == "auto" and spec["shape"][0] == 3 and not spec.get("grey"))
 
     def _crop(self, shape: Sequence[int]) -> int:
         """By how many pixels pictures of that shape, (C, H, W), are shifted at most."""
@@ -323,10 +329,10 @@ class Classifier(Recipe):
         system, spec = run.facts()["system"], run.spec()
         if system != self.name():
             raise UserError(f"--from must name a run of {self.name()}; {self.from_} is one of {system}.")
-        state = run.weights()
+        state, best = run.weights(), run.path / "best.safetensors"
         facts = {
             "file": str(self.from_),
-            "sha256": weights.digest(run.path / "best.safetensors"),
+            "sha256": weights.digest(best if best.exists() else run.path / "last.pt"),
             "source": f"{system} on {spec['data']}",
             "mean": spec["mean"],
             "std": spec["std"],
@@ -336,8 +342,9 @@ class Classifier(Recipe):
 
 
 def stem_of(stem: str, spec: dict[str, Any]) -> str:
-    """The stem that "auto" comes to: small where the longer side of the pictures is at most `SMALL` pixels."""
-    return stem if stem != "auto" else "small" if max(spec["shape"][1:]) <= SMALL else "large"
+    """The stem that "auto" comes to: that of the weights it starts from, or small where the longer side of the pictures
+    is at most `SMALL` pixels."""
+    return stem if stem != "auto" else spec.get("stem") or ("small" if max(spec["shape"][1:]) <= SMALL else "large")
 
 
 def _training(model: nn.Module) -> Training:

@@ -22,6 +22,7 @@ deepclassics: the classical neural networks as baselines
   run NAME [--KNOB VALUE]   train it; again: go on, or print the result
   report RUN                a page of pictures and figures from a run folder
   predict RUN... INPUT...   ask a run about new input, or the average of several
+  look RUN IMAGE...         see inside a run on pictures, and why it answers what it does
   compare RUN RUN...        runs side by side, and what differs
   data list|fetch|verify|bundle
   claims list|run           what the notes claim, put to the test
@@ -187,7 +188,7 @@ def report(words: list[str]) -> int:
 
 
 def predict(words: list[str]) -> int:
-    """`predict RUN [RUN...] INPUT... [--test] [--OPTION VALUE] [--to FOLDER] [--json]`"""
+    """`predict RUN [RUN...] INPUT... [--test] [--OPTION VALUE] [--to FOLDER] [--csv] [--json] [--skip-bad]`"""
     from deepclassics.flags import Parser, add_flags, build
 
     path, rest = _name(words, "predict", "RUN")
@@ -204,21 +205,78 @@ def predict(words: list[str]) -> int:
     parser.add_argument("input", metavar="INPUT", nargs="*" if "--test" in rest else "+")
     parser.add_argument("--test", action="store_true", help="ask about the test examples: what is wrong, and the gain")
     parser.add_argument("--to", metavar="FOLDER", help="where pictures are written [RUN/predict]")
+    parser.add_argument("--csv", action="store_true", help="comma-separated values, with a line of heads")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--skip-bad", action="store_true", help="leave out pictures that cannot be read, and name them")
     add_flags(parser, recipe.options, "options")
     found = parser.split(rest)
-    inputs, to, as_json = found.pop("input"), found.pop("to"), found.pop("json")
-    test = found.pop("test")
+    inputs, to, test, skip_bad = (found.pop(name) for name in ("input", "to", "test", "skip_bad"))
+    as_csv, as_json = found.pop("csv"), found.pop("json")
     options = build(recipe.options, found, recipe.name())
     if inputs and test:
         raise UserError(f"`predict --test` asks about the test examples alone; got {inputs[0]} too. Leave one out.")
-    if test:
-        rows = asking.tested(runs)
-    elif len(runs) > 1:
-        rows = asking.together(runs, inputs, options, Path(to) if to else run.path / "predict")
+    if as_csv and as_json:
+        raise UserError("`predict` prints --csv or --json; got both. Leave one out.")
+    if as_csv or as_json:
+        sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # whatever the terminal's letters are
     else:
-        rows = asking.answers(run, recipe, inputs, options, Path(to) if to else run.path / "predict")
-    print("\n".join(json.dumps(row, ensure_ascii=False) for row in rows) if as_json else asking.text(rows))
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # letters the terminal lacks
+    skipped: dict[str, str] | None = {} if skip_bad else None
+    folder = Path(to) if to else run.path / "predict"
+    rows = asking.tested(runs) if test else asking.answers(runs, inputs, options, folder, skipped)
+    count = 0
+    for line in asking.written(rows, "csv" if as_csv else "json" if as_json else "text"):
+        print(line)
+        count += 1
+    sys.stdout.flush()  # here a reader who has gone, say `head`, is no defect
+    if skipped:
+        bad = "\n".join(f"  {file}: {why}" for file, why in skipped.items())
+        if not count:
+            raise UserError(f"None of these {len(skipped):,} could be read:\n{bad}")
+        print(f"Left out {len(skipped):,} that cannot be read:\n{bad}", file=sys.stderr)
+    return 0
+
+
+def look(words: list[str]) -> int:
+    """`look RUN IMAGE... [--unit LAYER:NUMBER] [--class NAME] [--layer LAYER] [--shortcut [KIND]] [--fragility]
+    [--to FOLDER] [--json]`"""
+    from deepclassics.flags import Parser
+
+    path, rest = _name(words, "look", "RUN")
+    parser = Parser(
+        f"deepclassics look {path}",
+        "What a classifier of pictures looks for, what excites its units, and which pixels its answers rest on.",
+    )
+    parser.add_argument("image", metavar="IMAGE", nargs="*", help="pictures whose answers are explained")
+    parser.add_argument("--unit", metavar="LAYER:NUMBER", action="append", help="what excites this unit most; repeat")
+    parser.add_argument("--class", metavar="NAME", dest="of_class", help="explain this class [the one answered]")
+    parser.add_argument("--layer", metavar="LAYER", help="where Grad-CAM looks [the last convolution]")
+    parser.add_argument(
+        "--shortcut", metavar="{background,mark}", nargs="?", const="both",
+        help="right answers when the background, or a mark in the corner, is swapped between classes [both]",
+    )  # fmt: skip
+    parser.add_argument("--fragility", action="store_true", help="right answers under small changes made to mislead")
+    parser.add_argument("--to", metavar="FOLDER", help="where the page is written [RUN/look]")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line, the page's path the last")
+    found = parser.split(rest)
+    if found["shortcut"] not in (None, "both", "background", "mark"):
+        raise UserError(f"--shortcut must be 'background' or 'mark', or stand last; got '{found['shortcut']}'.")
+    from deepclassics.run import Run
+    from deepclassics.verbs import look as looking
+
+    run = Run.open(path)
+    rows, page = looking.write(
+        run,
+        found["image"],
+        Path(found["to"]) if found["to"] else run.path / "look",
+        units=found["unit"] or (),
+        of_class=found["of_class"],
+        layer=found["layer"],
+        shortcut=found["shortcut"],
+        fragility=found["fragility"],
+    )
+    lines = [json.dumps(row, ensure_ascii=False) for row in [*rows, {"page": str(page)}]]
+    print("\n".join(lines) if found["json"] else looking.text(rows, page))
     return 0
 
 
@@ -338,6 +396,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "run": run,
     "report": report,
     "predict": predict,
+    "look": look,
     "compare": compare,
     "data": data,
     "claims": claims,

@@ -58,6 +58,7 @@ TELLING = {
     "cls_token": "a vision transformer",
 }
 SMALL = " (small stem)"  # for pictures of up to 64 pixels
+CIFAR = " (CIFAR)"  # nets that were published for pictures of 32 pixels
 VGG = {8: 11, 10: 13, 13: 16, 16: 19}
 RESNET: dict[tuple[bool, tuple[int, ...]], int] = {
     (False, (2, 2, 2, 2)): 18, (False, (3, 4, 6, 3)): 34,
@@ -332,6 +333,12 @@ def recognise(state: Mapping[str, Tensor]) -> str | None:
     return _name({name: tuple(tensor.shape) for name, tensor in state.items()})
 
 
+def stem(state: Mapping[str, Tensor]) -> str | None:
+    """Whether weights begin with the "large" first layers of a published net or with "small" ones; None if unknown."""
+    name = recognise(state)
+    return name and ("small" if name.endswith((SMALL, CIFAR)) else "large")
+
+
 def _name(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
     for key, name in TELLING.items():
         if key in shapes:
@@ -359,7 +366,7 @@ def _resnet(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
     blocks = tuple(sum(place[0] == f"layer{number}" for place in places) for number in (1, 2, 3, 4))
     narrow = "layer1.0.conv3.weight" in shapes
     if blocks[3] == 0 and len(set(blocks[:3])) == 1 and not narrow:
-        return f"resnet{6 * blocks[0] + 2} (CIFAR)"
+        return f"resnet{6 * blocks[0] + 2}{CIFAR}"
     if (narrow, blocks) not in RESNET:
         return None
     if shapes.get("layer1.0.conv2.weight") != (64, 64, 3, 3):

@@ -124,6 +124,9 @@ def count(kind: str, raw: Any) -> dict[str, int]:
             "connections": weights,
             "outputs": len(raw.outputs),
         }
+    if kind == "matrix":
+        channels, rows, columns = raw.values.shape
+        return {"rows": rows, "columns": columns, "channels": channels}
     return {
         "states": len(raw.states),
         "actions": len(raw.actions),

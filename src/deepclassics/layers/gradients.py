@@ -1,23 +1,21 @@
 """Backward passes written out, layer by layer, and the Jacobians that they multiply by without ever building them.
 
 A backward pass takes the gradient of a loss by a layer's output and gives those by its input and by its weights. The
-field's convention throughout: `d` before a name is ∂loss/∂ of it, of the same shape. Losses have theirs in `losses.py`.
+field's convention throughout: `d` before a name is ∂loss/∂ of it, of the same shape. Losses have theirs in `losses.py`,
+convolution and pooling in `convolution.py`.
 
 `linear_backward` and `recursion` are the plain form, as one reads it. `mlp` trains by the same in layers that reuse
 memory, which the tests hold to this.
 
 Source: D. Rumelhart, G. Hinton, R. Williams 1986 for the recursion; S. Ioffe, C. Szegedy, Batch normalization (2015),
-section 3, for its six lines. Notes: S084, S085, S093 to S095, S097, S140, S150, S151, N042; errata E069 to E071, E075
-and E076.
+section 3, for its six lines. Notes: S084, S085, S093 to S095, S097, S140, N042; errata E069 to E071.
 
-Letters: B examples, N inputs and M outputs of a layer, P outputs of the whole, K classes; C channels in, O channels
-out, pictures of H by W pixels, kernels of h by w, maps of R by S places.
+Letters: B examples, N inputs and M outputs of a layer, P outputs of the whole, K classes.
 """
 
 from collections.abc import Callable, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 # f'(z) from the sum z and the output y = f(z), for every activation that works on each unit alone.
@@ -97,48 +95,3 @@ def batch_norm_backward(
     dgain, dbias = (dy * normal).sum(0), dy.sum(0)
     deviation = (x.var(0, correction=0) + eps).sqrt()
     return gain / deviation * (dy - dbias / len(x) - normal * dgain / len(x)), dgain, dbias
-
-
-# --- convolution (cross-correlation, as all of the field calls convolution)
-
-
-def convolution(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1, padding: int = 0) -> Tensor:
-    """(B, C, H, W), (O, C, h, w), (O,) -> (B, O, R, S): x_ij = Σ_ab ω_ab y_(i+a)(j+b); the notes print y_ia,j+b (E075).
-
-    One product for each place a, b of the kernel.
-    """
-    padded = F.pad(x, (padding,) * 4)
-    down, across = ((size - k) // stride + 1 for size, k in zip(padded.shape[2:], weight.shape[2:], strict=True))
-    out = bias[None, :, None, None].expand(len(x), -1, down, across).clone()
-    for a, b, window in _windows(padded, weight, stride, down, across):
-        out += torch.einsum("bcrs,oc->bors", window, weight[:, :, a, b])
-    return out
-
-
-def convolution_backward(
-    dz: Tensor, x: Tensor, weight: Tensor, stride: int = 1, padding: int = 0
-) -> tuple[Tensor, Tensor, Tensor]:  # (B, O, R, S), (B, C, H, W), (O, C, h, w) -> dx, dweight, dbias
-    """Every window gets back the kernel times its own gradient, added up where windows overlap (S150, S151).
-
-    dy_ij = Σ_ab dx_(i-a)(j-b) ω_ab, where the notes forget the shift in one line (E075); dω_ab = Σ_ij dx_ij
-    y_(i+a)(j+b) with i and j up to N - m, where they print N - m + 1 and ∂E/∂y (E076). db is the sum over all places.
-    """
-    padded = F.pad(x, (padding,) * 4)
-    dpadded, dweight = torch.zeros_like(padded), torch.zeros_like(weight)
-    back = _windows(dpadded, weight, stride, *dz.shape[2:])
-    for (a, b, window), (_, _, dwindow) in zip(_windows(padded, weight, stride, *dz.shape[2:]), back, strict=True):
-        dwindow += torch.einsum("bors,oc->bcrs", dz, weight[:, :, a, b])
-        dweight[:, :, a, b] = torch.einsum("bors,bcrs->oc", dz, window)
-    height, width = x.shape[2:]
-    return dpadded[:, :, padding : padding + height, padding : padding + width], dweight, dz.sum((0, 2, 3))
-
-
-def _windows(
-    padded: Tensor, weight: Tensor, stride: int, down: int, across: int
-) -> list[tuple[int, int, Tensor]]:  # (B, C, H, W) -> views of (B, C, R, S)
-    """For every place of the kernel what it meets at all R by S places of the map."""
-    return [
-        (a, b, padded[:, :, a : a + stride * down : stride, b : b + stride * across : stride])
-        for a in range(weight.shape[2])
-        for b in range(weight.shape[3])
-    ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from deepclassics.metrics import expected_calibration_error, reliability
+from deepclassics.metrics import expected_calibration_error, reliability, wilson
 from deepclassics.progress import many
 from deepclassics.recipe import Picture
 from deepclassics.report.style import BLUE, FAINT, grid, percent, sheet
@@ -43,7 +43,7 @@ def calibration(probability: Tensor, label: Tensor) -> "Figure":  # (N, K), (N,)
     confidence, accuracy, count = reliability(probability, label, BINS)
     held = count > 0
     x, y = confidence[held].numpy(), accuracy[held].numpy()
-    low, high = (ends.numpy() for ends in _wilson(accuracy[held], count[held]))
+    low, high = (ends.numpy() for ends in wilson(accuracy[held], count[held]))
 
     figure = sheet(4.8, 5.4)
     above, beneath = figure.subplots(2, 1, sharex=True, height_ratios=[3.2, 1])
@@ -66,10 +66,3 @@ def calibration(probability: Tensor, label: Tensor) -> "Figure":  # (N, K), (N,)
     beneath.set_xlabel("probability of the class given")
     figure.align_ylabels()
     return figure
-
-
-def _wilson(share: Tensor, count: Tensor, z: float = 1.96) -> tuple[Tensor, Tensor]:
-    """The interval that holds the true share in 95 of 100 cases (Wilson 1927)."""
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    reach = z / (1 + z * z / count) * (share * (1 - share) / count + z * z / (4 * count * count)).sqrt()
-    return (middle - reach).clamp(min=0).minimum(share), (middle + reach).clamp(max=1).maximum(share)

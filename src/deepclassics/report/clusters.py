@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from deepclassics.data.streams import inputs
 from deepclassics.recipe import Picture
 from deepclassics.report.style import PALETTE, drawable, grid, marks, sheet, thin
 from deepclassics.report.tiles import tiles
@@ -44,7 +45,7 @@ def plane(evidence: "Evidence") -> Picture:
 
     def draw() -> "Figure":
         answers, columns = evidence.answers("train")
-        x = (columns["features"] if "features" in columns.tensors else columns["image"] / 255).float().flatten(1)
+        x = inputs(columns.take(slice(None))).float().flatten(1)
         model = evidence.model
         found: Tensor = model.centres[model.chosen]  # type: ignore[index]
         return scatter(x, answers["label"], found, evidence.spec)

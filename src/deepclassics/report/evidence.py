@@ -24,7 +24,7 @@ from deepclassics.learn import untraced
 from deepclassics.recipe import Recipe
 from deepclassics.run import Run, difference
 
-BATCH = 500  # examples answered at a time
+BATCH = 500  # examples answered at a time, of large ones fewer
 
 
 class Evidence:
@@ -103,8 +103,7 @@ class Evidence:
         options = self.recipe.options()
         pieces = []
         with untraced(self.model):
-            for begin in range(0, len(columns), BATCH):
-                question = columns.take(slice(begin, begin + BATCH))
+            for question in InOrder(columns, BATCH):
                 pieces.append(self.recipe.answer(self.model, question, options))
         names = [name for name, value in pieces[0].items() if isinstance(value, Tensor)]
         return {name: torch.cat([piece[name] for piece in pieces]) for name in names}

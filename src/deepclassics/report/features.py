@@ -63,7 +63,7 @@ def _outputs(model: nn.Module, image: Tensor, modules: Sequence[str]) -> list[Te
 
     def listen(name: str) -> Any:
         def note(module: nn.Module, inputs: Any, output: Tensor) -> None:
-            seen[name] = output[0].detach()
+            seen[name] = output[0].detach().clone()  # a ReLU after it may work in place
 
         return model.get_submodule(name).register_forward_hook(note)
 

@@ -258,6 +258,7 @@ def _commands(recipe: Recipe, kind: str, path: Path, finished: bool) -> str:
     question = {
         "image": "picture.png", "table": "rows.csv", "text": "'Some text'", "world": "0", "word": "1 2 3",
         "boolean": "rows.csv", "function": "places.csv", "region": "0.5,0.2", "network": "0.35,0.9",
+        "matrix": "picture.png",
     }  # fmt: skip
     asked = question[recipe.asked or kind]
     lines = [
@@ -288,23 +289,24 @@ def _pictures(recipe: Recipe, evidence: Evidence, folder: Path) -> str:
         pictures = recipe.pictures(evidence)
     except UserError as error:
         return f'<p class="note">{escape(str(error))}</p>'
-    return "\n".join(_picture(picture, place, folder) for place, picture in enumerate(pictures, 1)) or "<p>None.</p>"
+    return "\n".join(drawn(picture, place, folder) for place, picture in enumerate(pictures, 1)) or "<p>None.</p>"
 
 
-def _picture(picture: Picture, place: int, folder: Path) -> str:
+def drawn(picture: Picture, place: int, folder: Path) -> str:
+    """A picture as a PNG in `folder`, numbered by its place, and the HTML that shows it; a note where it cannot be."""
     heading = f"<h3>{escape(picture.title)}</h3>"
     words = re.sub(r"[^a-z0-9]+", "-", picture.title.lower()).strip("-")
     file = folder / f"{place:02d}-{words[:40]}.png"
     caption = f"<figcaption>{escape(picture.caption)}</figcaption>"
     with settings():
         try:
-            drawn = picture.draw()
+            content = picture.draw()
         except UserError as error:
             return f'{heading}<p class="note">Not drawn: {escape(str(error))}</p>'
-        if isinstance(drawn, str):
-            return f'{heading}<figure class="text"><pre>{escape(drawn)}</pre>{caption}</figure>'
-        missing = save(drawn, file)
-    width, height = (round(96 * inches) for inches in drawn.get_size_inches())
+        if isinstance(content, str):
+            return f'{heading}<figure class="text"><pre>{escape(content)}</pre>{caption}</figure>'
+        missing = save(content, file)
+    width, height = (round(96 * inches) for inches in content.get_size_inches())
     image = f'<img src="{file.name}" width="{width}" height="{height}" alt="{escape(picture.title)}">'
     note = f'<p class="note">{MISSING}</p>' if missing else ""
     return f"{heading}<figure>{image}{caption}</figure>{note}"

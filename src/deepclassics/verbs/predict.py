@@ -6,21 +6,27 @@ what the average gets wrong.
 Letters: N examples, D features, K classes, M runs.
 """
 
+import csv
 import importlib
-from collections.abc import Sequence
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from deepclassics import metrics
-from deepclassics.data.streams import Batch, Columns
+from deepclassics.data.streams import LOOK, Batch, Columns, InOrder
 from deepclassics.errors import UserError
 from deepclassics.learn import untraced
 from deepclassics.progress import figure
 from deepclassics.recipe import Recipe
 from deepclassics.run import Run
+
+BATCH = 500  # pictures answered at a time, of large ones fewer
 
 
 def kind(name: str) -> Any:
@@ -28,26 +34,69 @@ def kind(name: str) -> Any:
     return importlib.import_module(f"deepclassics.data.kinds.{name}")
 
 
-def answers(run: Run, recipe: Recipe, inputs: Sequence[str], options: Any, folder: Path) -> list[dict[str, Any]]:
-    """One row for each thing asked about, as JSON. Pictures among the answers are written to `folder`."""
-    names, answer = _asked(run, recipe, inputs, options)
-    given = next(name for name in recipe.gives if name in answer)
-    return kind(given).show(answer, names, run.spec(), folder)
+def answers(
+    runs: Sequence[Run], inputs: Sequence[str], options: Any, folder: Path, skipped: dict[str, str] | None = None
+) -> Iterator[dict[str, Any]]:
+    """One row for each thing asked about, as JSON, while they are answered. Pictures that are answers are written to
+    `folder`.
+
+    Of several runs the answers are averaged, and a row tells what "each" of them answers (S138). Pictures that cannot
+    be read raise UserError, or are left out and noted in `skipped`, {file: why}.
+    """
+    if len(runs) > 1:
+        _refuse_unlike(runs)
+    recipes, specs = [run.recipe() for run in runs], [run.spec() for run in runs]
+    models = [recipe.model(spec) for recipe, spec in zip(recipes, specs, strict=True)]
+    for run, model in zip(runs, models, strict=True):
+        run.load_into(model)
+    for asked in _questions(recipes, specs, inputs, skipped):
+        names = asked[0][0]
+        found = [
+            _answer(recipe, model, question, options)
+            for recipe, model, (_, question) in zip(recipes, models, asked, strict=True)
+        ]
+        whole = found[0] if len(runs) == 1 else average(found)
+        given = kind(next(name for name in recipes[0].gives if name in whole))
+        rows = given.show(whole, names, specs[0], folder)
+        if len(runs) == 1:
+            yield from rows
+            continue
+        singles = [given.show(answer, names, specs[0], folder) for answer in found]
+        for row, *each in zip(rows, *singles, strict=True):
+            yield row | {"each": [single["value" if "value" in single else "label"] for single in each]}
 
 
-def together(runs: Sequence[Run], inputs: Sequence[str], options: Any, folder: Path) -> list[dict[str, Any]]:
-    """The average of several runs' answers, as the rows of `answers`, with what "each" of them answers (S138)."""
-    _refuse_unlike(runs)
-    asked = [_asked(run, run.recipe(), inputs, options) for run in runs]
-    found = [answer for _, answer in asked]
-    given = kind("number" if "number" in found[0] else "label")
-    spec, names = runs[0].spec(), asked[0][0]
-    rows = given.show(average(found), names, spec, folder)
-    each = [given.show(answer, names, spec, folder) for answer in found]
-    return [
-        row | {"each": [single["value" if "value" in single else "label"] for single in singles]}
-        for row, *singles in zip(rows, *each, strict=True)
-    ]
+def _questions(
+    recipes: Sequence[Recipe], specs: Sequence[dict[str, Any]], inputs: Sequence[str], skipped: dict[str, str] | None
+) -> Iterator[tuple[tuple[list[str], Batch], ...]]:
+    """The names of what is asked about, and the question as each run takes it, batch by batch.
+
+    Only pictures that get labels come in several batches. Runs on pictures of one shape are asked the same question,
+    which is read once.
+    """
+    kinds = [recipe.asked or spec["kind"] for recipe, spec in zip(recipes, specs, strict=True)]
+    if kinds[0] != "image":
+        if skipped is not None:
+            raise UserError("--skip-bad leaves out pictures that cannot be read; this run is not asked about pictures.")
+        yield tuple(kind(name).read(inputs, spec) for name, spec in zip(kinds, specs, strict=True))
+        return
+    largest = max(prod(spec["shape"]) for spec in specs)
+    batch = max(1, min(BATCH, LOOK // largest)) if recipes[0].gives[0] == "label" else 0
+    shapes = [tuple(spec["shape"]) for spec in specs]
+    readers = {
+        shape: kind("image").read_in_batches(inputs, spec, batch, skipped)
+        for shape, spec in zip(shapes, specs, strict=True)
+    }
+    for asked in zip(*readers.values(), strict=True):
+        found = dict(zip(readers, asked, strict=True))
+        yield tuple(found[shape] for shape in shapes)
+
+
+def _answer(recipe: Recipe, model: nn.Module, question: Batch, options: Any) -> Batch:
+    with untraced(model, seed=recipe.seed):
+        own = options if isinstance(options, recipe.options) else recipe.options()  # averaged systems may differ
+        answer = recipe.answer(model, question, own)
+    return {key: _here(value) for key, value in answer.items()}
 
 
 def tested(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -58,7 +107,7 @@ def tested(runs: Sequence[Run]) -> list[dict[str, Any]]:
     if len(runs) == 1:
         _learnt(runs[0], "tested")
     else:
-        _refuse_unlike(runs)
+        _refuse_unlike(runs, shape=True)
     found, parts = zip(*[Evidence(run).answers("test") for run in runs], strict=True)
     for run, part in zip(runs[1:], parts[1:], strict=True):
         if not same_examples(parts[0], part):
@@ -114,9 +163,16 @@ def same_examples(one: Columns, other: Columns) -> bool:
     Runs of other seeds learn other means and deviations of the features from their training examples, so each feature
     need be the same but for its scale and its zero. What is right is in the user's unit and must be the same.
     """
-    if one.tensors.keys() != other.tensors.keys():
+    if one.tensors.keys() != other.tensors.keys() or len(one) != len(other):
         return False
     for name in one.tensors:
+        if name == "image":  # which may lie on the disk
+            if one[name].shape != other[name].shape:
+                return False
+            pairs = zip(InOrder(one), InOrder(other), strict=True)
+            if not all(torch.equal(first[name], second[name]) for first, second in pairs):
+                return False
+            continue
         if name in ("label", "number"):
             if not torch.equal(one[name], other[name]):
                 return False
@@ -134,22 +190,14 @@ def _scaled(column: Tensor) -> Tensor:  # (N, ...) -> (N, D), each feature with 
     return values / torch.where(spread > 1e-9, spread, 1.0)
 
 
-def _asked(run: Run, recipe: Recipe, inputs: Sequence[str], options: Any) -> tuple[list[str], Batch]:
-    """The names of what is asked about, and what the run answers."""
-    spec = run.spec()
-    names, question = kind(recipe.asked or spec["kind"]).read(inputs, spec)
-    model = recipe.model(spec)
-    run.load_into(model)
-    with untraced(model, seed=recipe.seed):
-        answer = recipe.answer(model, question, options)
-    return names, {key: _here(value) for key, value in answer.items()}
+def _refuse_unlike(runs: Sequence[Run], shape: bool = False) -> None:
+    """Answers can be averaged where all are numbers of one column, or shares of the same classes, of the same input.
 
-
-def _refuse_unlike(runs: Sequence[Run]) -> None:
-    """Answers can be averaged where all are numbers of one column, or shares of the same classes, of the same input."""
-    first = _learnt(runs[0], "averaged")
+    The `shape` of pictures may differ where each run reads the files itself.
+    """
+    first = _learnt(runs[0], "averaged", shape)
     for run in runs[1:]:
-        other = _learnt(run, "averaged")
+        other = _learnt(run, "averaged", shape)
         for what in first:
             if first[what] != other[what]:
                 raise UserError(
@@ -158,8 +206,9 @@ def _refuse_unlike(runs: Sequence[Run]) -> None:
                 )
 
 
-def _learnt(run: Run, done: str) -> dict[str, Any]:
-    """What a run has learnt, and from what input: what must be the same where runs are averaged.
+def _learnt(run: Run, done: str, shape: bool = True) -> dict[str, Any]:
+    """What a run has learnt, and from what input: what must be the same where runs are averaged; with the `shape` of
+    pictures or without.
 
     Raises:
         UserError: its answers are no classes or numbers of the data's target. `done` says what is done to them.
@@ -174,20 +223,58 @@ def _learnt(run: Run, done: str) -> dict[str, Any]:
     return {
         "targets": (target["kind"], target["name"]),
         "classes": target.get("classes"),
-        "inputs": [spec["kind"], *(spec.get(facts) for facts in ("order", "shape", "names"))],
+        "inputs": [spec["kind"], *(spec.get(facts) for facts in ("order", "names"))],
+        **({"shapes of pictures": spec.get("shape")} if shape else {}),
     }
 
 
-def text(rows: list[dict[str, Any]]) -> str:
-    """The rows to read: a text alone as it is, others as lines of "name: value"."""
-    lines = []
+def text(row: dict[str, Any]) -> str:
+    """A row to read: a text alone as it is, another as a line of "name: value". Of probabilities the first will do."""
+    if set(row) == {"name", "text"}:
+        return str(row["text"])
+    cells = [f"{key} {_short(value)}" for key, value in row.items() if key not in ("name", "probabilities")]
+    return f"{row['name']}: {', '.join(cells)}" if "name" in row else ", ".join(cells)
+
+
+def written(rows: Iterable[dict[str, Any]], form: str) -> Iterator[str]:
+    """The rows as lines of text: "text" to read, "json" with an object a line, "csv" under a line of heads."""
+    heads: list[str] = []
     for row in rows:
-        if set(row) == {"name", "text"}:
-            lines.append(row["text"])
+        if form != "csv":
+            yield json.dumps(row, ensure_ascii=False) if form == "json" else text(row)
             continue
-        cells = [f"{key} {_short(value)}" for key, value in row.items() if key != "name"]
-        lines.append(f"{row.get('name', '')}: {', '.join(cells)}" if "name" in row else ", ".join(cells))
-    return "\n".join(lines)
+        cells = flat(row)
+        if not heads:
+            heads = list(cells)
+            yield _comma_separated(heads)
+        assert set(cells) <= set(heads), f"rows of one answer must have the same columns; {cells.keys()}, {heads}"
+        yield _comma_separated(["" if cells.get(head) is None else cells[head] for head in heads])
+
+
+def flat(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as cells of a table: what holds several values takes a column for each.
+
+    Probabilities stand under the classes' own names; a class called as another column is "probability of" it.
+    """
+    cells: dict[str, Any] = {}
+    for key, value in row.items():
+        if key == "next" and "probabilities" in row:
+            continue  # two of them again
+        if key == "probabilities":
+            cells |= {name if name not in row else f"probability of {name}": share for name, share in value.items()}
+        elif isinstance(value, dict):
+            cells |= {f"{key} {name}": inner for name, inner in value.items()}
+        elif isinstance(value, list):
+            cells |= {f"{key} {number}": inner for number, inner in enumerate(value, 1)}
+        else:
+            cells[key] = value
+    return cells
+
+
+def _comma_separated(cells: Sequence[Any]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\r\n").writerow(cells)  # cells that hold either are quoted only with both here
+    return line.getvalue()[:-2]
 
 
 def _short(value: Any) -> str:

@@ -110,6 +110,7 @@ def from_path(path: Path, *, size: int | None = None, least: int = 1, skip_bad: 
         raise UserError(f"{path} must be a folder of pictures with one folder per class, or a .npz; it is neither.")
     name = f"{path.resolve().name}/"
     files = _files(path, name)
+    _refuse_alike(natural({word for found in files.values() for word, _ in found}), name)
     sizes, bad = _sizes([file for found in files.values() for _, file in found])
     small = (size, size) if size else _common(list(sizes.values()))
     shape = _scaled_up(small, least)
@@ -121,22 +122,22 @@ def from_path(path: Path, *, size: int | None = None, least: int = 1, skip_bad: 
         more = f" {len(bad) - 1} more are bad." if len(bad) > 1 else ""
         raise UserError(f"{first} must be a picture; {why}.{more} Mend or remove it, or leave it out with --skip-bad.")
     files = {part: [(word, file) for word, file in found if file not in bad] for part, found in files.items()}
-    _refuse_alike(natural({word for found in files.values() for word, _ in found}), name)
     classes = natural({word for word, _ in files.get("train", files.get("all", []))})
     if len(classes) < 2:
         raise UserError(
             f"{name}: found {len(classes)} class{'' if len(classes) == 1 else 'es'}; a classifier needs 2 or more. "
             "Put each class in its own folder."
         )
+    ids = {word: number for number, word in enumerate(classes)}
     for part, found in files.items():
         for word, file in found:
-            if word not in classes:
+            if word not in ids:
                 raise UserError(f"{file.parent}: class '{word}' is in {part}/ but not in train/. Put it in both.")
     channels = 1 if all(one.grey for one in seen.values()) else 3
     parts = {
         part: (
             _gathered([seen[file] for _, file in found], _again(found, shape, channels), (*shape, channels)),
-            np.array([classes.index(word) for word, _ in found], dtype=np.int64),
+            np.array([ids[word] for word, _ in found], dtype=np.int64),
         )
         for part, found in files.items()
         if found
@@ -210,6 +211,25 @@ def splits(raw: Pictures, *, seed: int, valid: float, test: float) -> Splits:
     if raw.scaled_from:
         spec["scaled_from"] = list(raw.scaled_from)
     return Splits(spec, **columns)
+
+
+def in_colour(found: Splits) -> Splits:
+    """Grey pictures as colour ones whose three channels are equal, for nets that have learnt from colour."""
+
+    def coloured(column: Tensor | Stored) -> Tensor | Stored:
+        if isinstance(column, Stored):
+            make = column.make
+            return Stored(
+                lambda row: np.repeat(make(row), 3, axis=0), (len(column), 3, *column.shape[2:]), column.place
+            )
+        return column.expand(-1, 3, -1, -1)  # a view: it takes no memory
+
+    def part(columns: Columns | None) -> Columns | None:
+        return columns and Columns(**{**columns.tensors, "image": coloured(columns["image"])})
+
+    spec = found.spec
+    spec = spec | {"shape": [3, *spec["shape"][1:]], "mean": spec["mean"] * 3, "std": spec["std"] * 3, "grey": True}
+    return Splits(spec, part(found.train), part(found.valid), part(found.test))
 
 
 def read(inputs: Sequence[str], spec: dict[str, Any]) -> tuple[list[str], Batch]:

@@ -10,7 +10,8 @@ from deepclassics.data.streams import Batch
 
 
 def show(answer: Batch, names: list[str], spec: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
-    """Rows of "name" and "label"; where there are probabilities, its "probability" and the two "next" candidates.
+    """Rows of "name" and "label"; where there are probabilities, its "probability", the two "next" candidates, and the
+    "probabilities" of all classes.
 
     `answer` has "label", (N,) of int64, and perhaps "probability", (N, K).
     """
@@ -25,4 +26,5 @@ def show(answer: Batch, names: list[str], spec: dict[str, Any], folder: Path) ->
             )
             row["probability"] = shares[label]
             row["next"] = {classes[other]: shares[other] for other in others[:2]}
+            row["probabilities"] = dict(zip(classes, shares, strict=True))
     return rows

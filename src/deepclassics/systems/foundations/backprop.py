@@ -25,7 +25,8 @@ so that δ is +∂ŷ/∂z as printed there.
 Expected: bp_example, the error t - out of the output goes from -0.190283 to -0.182019, with --order notes to -0.182031;
 the notes, who round at every line, print -0.18205. Gradients equal autograd's, and Jacobians built entry by entry equal
 their Kronecker form, to 1e-12. The backward passes of batch normalisation, convolution and softmax with cross entropy,
-written out in `layers/gradients.py` and `layers/losses.py`, are held against autograd in every report, to 1e-10.
+written out in `gradients.py`, `convolution.py` and `losses.py` of `layers`, are held against autograd in every report,
+to 1e-10.
 
 Letters: B examples, N inputs, U units, V = 1 + N + U values, the first of them the constant 1; M weights, K outputs.
 """
@@ -43,7 +44,7 @@ from deepclassics.data import catalog, load
 from deepclassics.data.kinds import network
 from deepclassics.data.streams import Batch, Data, Shuffled, Splits, Stream, inputs
 from deepclassics.errors import UserError
-from deepclassics.layers import gradients, losses
+from deepclassics.layers import convolution, gradients, losses
 from deepclassics.layers.activations import ACTIVATIONS
 from deepclassics.learn import Box, Clock, Learner, Scores, Stateful, apply
 from deepclassics.loop import Plan
@@ -273,7 +274,7 @@ def differences(model: Net, batch: Batch, weight: Tensor) -> dict[str, float]:
 
 
 def written_out(seed: int) -> dict[str, float]:
-    """Every backward pass of `layers/gradients.py` on random numbers: its largest difference from autograd."""
+    """Every backward pass that `layers` writes out, on random numbers: its largest difference from autograd."""
     generator = torch.Generator().manual_seed(seed)
 
     def drawn(*shape: int) -> Tensor:
@@ -311,10 +312,11 @@ def written_out(seed: int) -> dict[str, float]:
 
     x, weight, bias, dz = drawn(2, 3, 7, 6), drawn(4, 3, 3, 2), drawn(4), drawn(2, 4, 4, 4).detach()
     out = F.conv2d(x, weight, bias, stride=2, padding=1)
-    mine = gradients.convolution(x.detach(), weight.detach(), bias.detach(), 2, 1)
+    mine = convolution.by_places(x.detach(), weight.detach(), 2, 1) + bias.detach()[:, None, None]
     found["convolution, forward"] = _largest(mine, out)
     right = torch.autograd.grad(out, [x, weight, bias], dz)
-    found["convolution"] = _worst(gradients.convolution_backward(dz, x.detach(), weight.detach(), 2, 1), right)
+    written = convolution.by_places_backward(dz, x.detach(), weight.detach(), 2, 1)
+    found["convolution"] = _worst((*written, convolution.bias_backward(dz)), right)
     return found
 
 

@@ -233,10 +233,10 @@ class LeNet5Recipe(Recipe):
         }
 
     def pictures(self, evidence: "Evidence") -> list[Picture]:
-        from deepclassics.report import calibration, confusion, curves, features, gallery, tiles
+        from deepclassics.report import calibration, confusion, curves, duplicates, features, gallery, kernels, recall
 
-        def kernels() -> "Figure":
-            return tiles.tiles(evidence.model.get_parameter("c1.weight").detach().cpu(), scale="all")
+        def first() -> "Figure":
+            return kernels.figure(evidence.model, evidence.spec["shape"])
 
         def maps() -> "Figure":
             layers = ["c1", "s2", "c3", "s4", "c5", "f6", "output"]
@@ -245,8 +245,10 @@ class LeNet5Recipe(Recipe):
         return [
             curves.picture(evidence),
             confusion.picture(evidence),
+            recall.picture(evidence),
             gallery.picture(evidence),
             calibration.picture(evidence),
-            Picture("First-layer kernels", "The six 5 × 5 kernels of C1: what each map looks for.", kernels),
+            duplicates.picture(evidence),
+            Picture("First-layer kernels", kernels.caption(evidence.spec["shape"]), first),
             Picture("Feature maps", "What the layers make of the first test picture, before the activation.", maps),
         ]
