@@ -22,7 +22,19 @@ FAST = {
     "C171": HOLDS,
     "C172": CAVEAT,  # AlexNet has 8 layers with weights
 }
-SLOW: dict[str, str] = {}
+SLOW = {
+    "C019": HOLDS,
+    "C020": CAVEAT,  # with He's start gradients keep their length
+    "C022": HOLDS,
+    "C023": HOLDS,
+    "C024": CAVEAT,  # on the place that hurts most
+    "C099": FAILS,  # after 80 updates; the paper trained 800 times as long
+    "C100": HOLDS,
+    "C102": HOLDS,
+    "C103": CAVEAT,  # mirrored digits are other signs
+    "C155": HOLDS,
+    "C156": CAVEAT,  # option B adds parameters
+}
 
 
 def found(number: str) -> Finding:

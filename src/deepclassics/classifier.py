@@ -36,11 +36,6 @@ if TYPE_CHECKING:
 PUBLISHED_SIZE = 224  # pixels: of the pictures that nets with the large stem were published for
 SMALL = 64  # pixels: up to here a first layer of stride 1 without pooling is taken, made for pictures of 28 to 64
 
-Stem = Annotated[
-    Literal["auto", "small", "large"],
-    Field(description=f"the first layers: large as published, for 224 pixels; small, which auto takes up to {SMALL}"),
-]
-
 
 class Training(nn.Module):
     """What a learner must know of the data and of the knobs: how pictures are changed, and what a class weighs.
@@ -91,12 +86,17 @@ class Classifier(Recipe):
     takes = ("image",)
     gives = ("label",)
     head: ClassVar[str] = "fc"  # the last layer, by its name in the net
+    sides: ClassVar[tuple[int, int]]  # of the smallest pictures that it takes with the small and with the large stem
 
     data: str = Field("digits", description="a named set of pictures, or a folder with a folder for each class")
     size: Annotated[
         Literal["auto"] | Annotated[int, Field(ge=1)],
         Field(description="height and width that the pictures get, in pixels; auto: their own, up to 64"),
     ] = "auto"
+    stem: Literal["auto", "small", "large"] = Field(
+        "auto",
+        description=f"first layers: large as published, for 224 pixels; small, which auto takes up to {SMALL}",
+    )
     weights: str | None = Field(None, description="file of pretrained weights to start from, .pth or .safetensors")
     from_: str | None = Field(None, description="run folder of this system to start from")
     freeze: bool = Field(False, description="train the last layer only")
@@ -130,10 +130,6 @@ class Classifier(Recipe):
     skip_bad: bool = Field(False, description="leave pictures out that cannot be read, and count them")
 
     @abstractmethod
-    def smallest(self) -> int:
-        """Height and width of the smallest pictures that the net takes, in pixels."""
-
-    @abstractmethod
     def net(self, spec: dict[str, Any]) -> nn.Module:
         """The net for data of these facts, (B, C, H, W) of pixels in [0, 1] -> (B, K) scores."""
 
@@ -146,11 +142,20 @@ class Classifier(Recipe):
         weight = _training(model).balance if self.balance else None
         return F.cross_entropy(scores, label, weight=weight, label_smoothing=self.smoothing)
 
+    def least(self) -> tuple[int, int]:
+        """`sides` of the net that the knobs ask for."""
+        return self.sides
+
+    def smallest(self) -> int:
+        """Height and width of the smallest pictures that the net takes, in pixels."""
+        return self.least()[self.stem == "large"]
+
     def load(self) -> Data:
-        if self.size != "auto" and self.size < self.smallest():
+        least = self.smallest()
+        if self.size != "auto" and self.size < least:
             raise UserError(
-                f"{self.name()}: size must be at least {self.smallest()} pixels, the smallest picture that this net "
-                f"takes; got {self.size}."
+                f"{self.name()}: size must be at least {least} pixels, the smallest picture that this net takes; "
+                f"got {self.size}."
             )
         start = self._start()
         stem = None if start is None else weights.stem(start[1])
@@ -163,13 +168,17 @@ class Classifier(Recipe):
             test=self.test,
             skip_bad=self.skip_bad,
             size=size,
-            least=self.smallest(),
+            least=least,
         )
         if start is not None and found.spec["shape"][0] == 1 and _channels(start[1]) == 3:
             found = in_colour(found)
         spec = found.spec
         counts = torch.bincount(found.train["label"], minlength=len(spec["target"]["classes"]))
         spec = spec | {"counts": counts.tolist()}
+        with torch.device("meta"):
+            normalises = any(isinstance(module, nn.BatchNorm2d) for module in self.net(spec | {"stem": stem}).modules())
+        if self.batch == 1 and normalises:
+            raise UserError(f"{self.name()}: batch must be at least 2, as this net normalises over it; got 1.")
         if start is not None:
             facts, state = start
             spec |= {"stem": stem}
@@ -250,6 +259,8 @@ class Classifier(Recipe):
             found["size"] = f"{PUBLISHED_SIZE}, that of the weights"
         elif "scaled_from" in spec:
             found["size"] = f"{spec['shape'][1]} × {spec['shape'][2]}, scaled up from {_sides(spec['scaled_from'])}"
+        if self.stem == "auto":
+            found["stem"] = self.stem_of(spec)
         if self.mirror == "auto":
             found["mirror"] = "on" if self._mirrors(spec) else "off"
         if self.crop == "auto":
@@ -292,6 +303,14 @@ class Classifier(Recipe):
             duplicates.picture(evidence),
             *seeing.pictures(evidence),
         ]
+
+    def stem_of(self, spec: dict[str, Any]) -> str:
+        """The stem that the knob comes to. "auto" is that of the weights it starts from; without such, small where the
+        longer side of the pictures is at most `SMALL` pixels, or the shorter too short for the large one."""
+        if self.stem != "auto":
+            return self.stem
+        low = min(spec["shape"][1:]) < self.least()[1]
+        return spec.get("stem") or ("small" if low or max(spec["shape"][1:]) <= SMALL else "large")
 
     def _mirrors(self, spec: dict[str, Any]) -> bool:
         return self.mirror == "on" or (self.mirror == "auto" and spec["shape"][0] == 3 and not spec.get("grey"))
@@ -339,12 +358,6 @@ class Classifier(Recipe):
             "classes": spec["target"]["classes"],
         }
         return facts, state
-
-
-def stem_of(stem: str, spec: dict[str, Any]) -> str:
-    """The stem that "auto" comes to: that of the weights it starts from, or small where the longer side of the pictures
-    is at most `SMALL` pixels."""
-    return stem if stem != "auto" else spec.get("stem") or ("small" if max(spec["shape"][1:]) <= SMALL else "large")
 
 
 def _training(model: nn.Module) -> Training:

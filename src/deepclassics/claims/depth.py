@@ -35,10 +35,8 @@ class Abreast(nn.Module):
     """S small nets of the form of He et al. 2015 side by side, each with weights of its own, as groups of maps.
 
     Stages of `blocks` blocks, of two 3 × 3 convolutions with batch normalisation each; the first has `maps` maps, every
-    other twice as many as the one before and half the side. Shortcuts are of option A; `plain` nets have none. Where
-    there are shortcuts, blocks begin as the identity: the second normalisation's γ is 0 (Goyal et al. 2017, section
-    5.1), without which 80 updates are too few for the deepest. A small net's time goes into calling its layers, so
-    that several at once cost little more than one.
+    other twice as many as the one before and half the side. Shortcuts are of option A; `plain` nets have none. A small
+    net's time goes into calling its layers, so that several at once cost little more than one.
     """
 
     def __init__(self, nets: int, blocks: Sequence[int], maps: int, *, plain: bool, classes: int = 10) -> None:
@@ -52,8 +50,6 @@ class Abreast(nn.Module):
                 layers.append(self._convolution(nets * before, width, 2 if stage and not place else 1, nets))
                 before = width
         self.layers = nn.ModuleList(layers)
-        for _, norm in layers[1::2] if not plain else ():
-            nn.init.zeros_(norm.weight)
         self.weight = nn.Parameter(torch.randn(nets, before, classes) * before**-0.5)
         self.bias = nn.Parameter(torch.zeros(nets, 1, classes))
 
@@ -250,7 +246,8 @@ def c099_resnet_down() -> Finding:
 
     As C019, with shortcuts of option A: 8 to 56 layers, three starts. The median at 56 layers must be below that at 8;
     where a deeper net's is above the next shallower one's, by more than half the spread of the starts, the claim is
-    limited. Plain nets stand beside them.
+    limited. Plain nets stand beside them. Digits are learnt by few layers, and 80 updates are few: what is tested is
+    this, not the 64,000 updates on CIFAR-10 of He et al. (2015, table 6), after which errors fall up to 110 layers.
     """
     families = {
         name: {depth: learnt(three_stages(depth), plain=name == "plain") for depth in DEPTHS}
@@ -258,6 +255,7 @@ def c099_resnet_down() -> Finding:
     }
     errors = families["residual"]
     middle = {depth: median(found) for depth, found in errors.items()}
+    plain = {depth: median(found) for depth, found in families["plain"].items()}
     rises = [
         deep
         for shallow, deep in itertools.pairwise(DEPTHS)
@@ -269,7 +267,8 @@ def c099_resnet_down() -> Finding:
         limited=bool(rises),
         numbers={"best depth, layers": float(best), **_told("residual", errors), **_told("plain", families["plain"])},
         draw=_drawn(families),
-        remark=f"After so few updates, {best} layers are best; 56 are not, though far better than without shortcuts.",
+        remark=f"After 80 updates {best} residual layers are best, and 56 have {middle[56] / middle[8]:.1f} times the error "
+        f"of 8; without shortcuts they have {plain[56] / plain[8]:.1f} times. He et al. (2015) trained 800 times as long.",
     )
 
 

@@ -26,7 +26,7 @@ Departures from the paper:
 - Weights start as in He et al. 2015. The rate follows one cycle, with Nesterov's momentum; the papers lowered it by
   hand or by 4 % every eight passes.
 
-Expected: digits, 97 to 99 % right in about a minute. Commands and figures are in benchmarks/results.md.
+Expected: digits, 98 % right in about a minute. Commands and figures are in benchmarks/results.md.
 
 Letters: B pictures, C channels or maps, H and W pixels, K classes.
 """
@@ -39,9 +39,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from deepclassics.classifier import Classifier, Stem, stem_of
+from deepclassics.classifier import Classifier
 from deepclassics.data.streams import Data
-from deepclassics.errors import UserError
 from deepclassics.layers.pictures import Standardise
 from deepclassics.learn import Learner
 from deepclassics.recipe import Epochs, Picture, Published, Rate
@@ -59,7 +58,7 @@ MODULES = {
     "5a": (256, 160, 320, 32, 128, 128), "5b": (384, 192, 384, 48, 128, 128),
 }  # fmt: skip
 # Pixels that leave one place or more to every layer; with the small stem 8, though GoogLeNet would do with 4.
-SMALLEST = {"googlenet": {"small": 8, "large": 15}, "nin": {"small": 8, "large": 19}}
+SMALLEST = {"googlenet": (8, 15), "nin": (8, 19)}
 
 
 class Convolution(nn.Module):
@@ -331,27 +330,19 @@ class InceptionRecipe(Classifier):
     norm: bool = Field(True, description="batch normalisation after every convolution")
     reduce: bool = Field(True, description="1 × 1 convolutions in front of the modules' larger ones")
     auxiliary: float = Field(0.3, ge=0, description="weight of the auxiliary classifiers' losses; 0: without them")
-    stem: Stem = "auto"
     width: float = Field(1.0, gt=0, le=4, description="maps of the convolutions, as a share of the published ones")
     dropout: float = Field(0.2, ge=0, lt=1, description="share of units left out before the last layer")
     epochs: Epochs = 12
     lr: Rate = 0.05
 
-    def smallest(self) -> int:
-        return SMALLEST[self.form]["large" if self.stem == "large" else "small"]
-
-    def load(self) -> Data:
-        if self.norm and self.batch == 1:
-            raise UserError(
-                f"{self.name()}: batch must be at least 2, to normalise over it; got 1. Or leave that out: --no-norm."
-            )
-        return super().load()
+    def least(self) -> tuple[int, int]:
+        return SMALLEST[self.form]
 
     def net(self, spec: dict[str, Any]) -> GoogLeNet | NetworkInNetwork:
         return self._net(spec, self.reduce)
 
     def _net(self, spec: dict[str, Any], reduce: bool) -> GoogLeNet | NetworkInNetwork:
-        channels, classes, small = spec["shape"][0], len(spec["target"]["classes"]), self._stem(spec) == "small"
+        channels, classes, small = spec["shape"][0], len(spec["target"]["classes"]), self.stem_of(spec) == "small"
         if self.form == "nin":
             return NetworkInNetwork(
                 channels,
@@ -385,9 +376,6 @@ class InceptionRecipe(Classifier):
         scores, one, other = (self.entropy(model, each, label) for each in found)
         return scores + self.auxiliary * (one + other)
 
-    def chosen(self, spec: dict[str, Any]) -> dict[str, Any]:
-        return super().chosen(spec) | ({"stem": self._stem(spec)} if self.stem == "auto" else {})
-
     def conclude(self, learner: Learner, data: Data) -> tuple[dict[str, float], list[str]]:
         """What a picture takes, and what the 1 × 1 convolutions save of it (S177)."""
         own = total(self.costs(data.spec, self.reduce))
@@ -420,8 +408,3 @@ class InceptionRecipe(Classifier):
             )
             found.append(Picture("What 1 × 1 convolutions save", caption, draw))
         return found
-
-    def _stem(self, spec: dict[str, Any]) -> str:
-        """Of long and low pictures, too, the large stem would leave nothing."""
-        low = self.stem == "auto" and min(spec["shape"][1:]) < SMALLEST[self.form]["large"]
-        return "small" if low else stem_of(self.stem, spec)

@@ -30,7 +30,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from deepclassics.classifier import Classifier, Stem, stem_of
+from deepclassics.classifier import Classifier
 from deepclassics.layers.pictures import Standardise
 from deepclassics.recipe import Published
 
@@ -180,6 +180,7 @@ ERRORS = {20: 0.0875, 32: 0.0751, 44: 0.0717, 56: 0.0697, 110: 0.0643}
 class ResNetRecipe(Classifier):
     """Residual nets, and the same nets without shortcuts, on pictures with labels."""
 
+    sides = (8, 32)
     published = tuple(
         _cifar(on, depth, error)
         for on in ("cifar10", "cifar10_small", "cifar10_jpeg")
@@ -189,14 +190,10 @@ class ResNetRecipe(Classifier):
     depth: Literal[18, 20, 32, 34, 44, 50, 56, 101, 110, 152] = Field(
         20, description="layers with weights: 20, 32, 44, 56, 110 as for CIFAR-10, the others as for ImageNet"
     )
-    stem: Stem = "auto"
     shortcuts: Literal["auto", "A", "B", "C"] = Field(
         "auto", description="where maps change: A zeros, B a 1 × 1 convolution, C that everywhere; auto: as published"
     )
     plain: bool = Field(False, description="leave the shortcuts out")
-
-    def smallest(self) -> int:
-        return 32 if self.stem == "large" else 8
 
     def net(self, spec: dict[str, Any]) -> ResNet:
         return ResNet(
@@ -205,15 +202,15 @@ class ResNetRecipe(Classifier):
             len(spec["target"]["classes"]),
             spec["mean"],
             spec["std"],
-            small=stem_of(self.stem, spec) == "small",
+            small=self.stem_of(spec) == "small",
             kind=self._shortcuts(),
             plain=self.plain,
         )
 
     def chosen(self, spec: dict[str, Any]) -> dict[str, Any]:
-        found = super().chosen(spec)
-        found |= {"stem": stem_of(self.stem, spec)} if self.stem == "auto" else {}
-        return found | ({"shortcuts": self._shortcuts()} if self.shortcuts == "auto" and not self.plain else {})
+        return super().chosen(spec) | (
+            {"shortcuts": self._shortcuts()} if self.shortcuts == "auto" and not self.plain else {}
+        )
 
     def protocol(self, spec: dict[str, Any]) -> dict[str, Any]:
         return super().protocol(spec) | {"shortcuts": self._shortcuts()}
