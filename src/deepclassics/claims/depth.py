@@ -267,8 +267,8 @@ def c099_resnet_down() -> Finding:
         limited=bool(rises),
         numbers={"best depth, layers": float(best), **_told("residual", errors), **_told("plain", families["plain"])},
         draw=_drawn(families),
-        remark=f"After 80 updates {best} residual layers are best, and 56 have {middle[56] / middle[8]:.1f} times the error "
-        f"of 8; without shortcuts they have {plain[56] / plain[8]:.1f} times. He et al. (2015) trained 800 times as long.",
+        remark=f"After 80 updates {best} residual layers are best: {100 * middle[best]:.1f} % errors, and "
+        f"{100 * middle[56]:.1f} % at 56; of plain ones {100 * plain[56]:.0f} %. He et al. trained 800 times as long.",
     )
 
 
