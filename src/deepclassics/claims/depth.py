@@ -473,7 +473,7 @@ def _copied(layers: int, *, plain: bool, starts: int = 10, units: int = 8) -> tu
                 own, shift = values.split(sizes)
                 return loss(own.view_as(weight[:1]), shift.view_as(bias[:1])).sum()
 
-            curvature = torch.linalg.eigvalsh(torch.func.hessian(at)(place))
+            curvature = torch.linalg.eigvalsh(torch.func.jacrev(torch.func.grad(at))(place))
             negative.append(float((curvature < -1e-4 * curvature.abs().max()).float().mean()))
     return left, negative
 
