@@ -293,8 +293,8 @@ def contest(
         if peer == "deepclassics" and "bare loop, tuned" in seconds:
             ratios = [one / other for one, other in zip(times, seconds["bare loop, tuned"], strict=True)]
             told.append(
-                f"{task.name}, deepclassics: {statistics.median(ratios):.3f} of the time of the bare loop that is tuned by "
-                f"hand ({min(ratios):.2f} to {max(ratios):.2f})."
+                f"{task.name}, deepclassics: {statistics.median(ratios):.3f} of the time of the bare loop, tuned "
+                f"({min(ratios):.2f} to {max(ratios):.2f})."
             )
         ratios = [one / other for one, other in zip(times, seconds["bare loop"], strict=True)]
         median = statistics.median(times) / updates * 1000

@@ -351,6 +351,15 @@ def test_no_bad_knob_gives_a_traceback(name: str, capsys: pytest.CaptureFixture[
 
 
 @EVERY
+def test_show_tells_of_it_and_its_parameters(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["show", name])
+    out = capsys.readouterr()
+    assert end.value.code == 0, out.err
+    assert "Parameters: not counted" not in out.out
+
+
+@EVERY
 def test_every_knob_is_described(name: str) -> None:
     for key, field in find(name).model_fields.items():
         described = field.description or any(getattr(rule, "description", None) for rule in field.metadata)

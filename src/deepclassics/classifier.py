@@ -195,7 +195,7 @@ class Classifier(Recipe):
     def model(self, spec: dict[str, Any]) -> nn.Module:
         net = self.net(spec)
         counts = torch.tensor(spec["counts"], dtype=torch.float32)
-        colour = spec.get("colour", {"values": [0.0] * 3, "vectors": torch.eye(3).tolist()})
+        colour = spec.get("colour", {"values": [0.0] * 3, "vectors": [[0.0] * 3] * 3})
         net.training_only = Training(
             self._mirrors(spec),
             self._crop(spec["shape"]),

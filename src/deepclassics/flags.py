@@ -55,7 +55,7 @@ def add_flags(parser: argparse.ArgumentParser, knobs: type[Knobs], title: str) -
     """A flag for every field: `--clip-norm`; several values for a tuple; `--modern` and `--no-modern` for a switch."""
     group = parser.add_argument_group(title)
     for name, field in knobs.model_fields.items():
-        names = list(dict.fromkeys([f"--{name.rstrip('_').replace('_', '-')}", f"--{name.rstrip('_')}"]))
+        names = list(dict.fromkeys([flag(name), f"--{name.rstrip('_')}"]))
         text = f"{field.description or ''} [{shown(field.get_default(call_default_factory=True))}]".replace("%", "%%")
         if field.annotation is bool:
             group.add_argument(
@@ -130,12 +130,16 @@ def shown(value: Any) -> str:
 
 def typed(name: str, value: Any) -> list[str]:
     """The words that give a knob that value on the command line: the reverse of `build`."""
-    flag = name.rstrip("_").replace("_", "-")  # "from_" is --from, which Python keeps for itself
     if isinstance(value, bool):
-        return [f"--{flag}" if value else f"--no-{flag}"]
+        return [flag(name) if value else flag(f"no_{name}")]
     if isinstance(value, tuple | list):
-        return [f"--{flag}", *([shown(item) for item in value] or ["none"])]
-    return [f"--{flag}", shown(value)]
+        return [flag(name), *([shown(item) for item in value] or ["none"])]
+    return [flag(name), shown(value)]
+
+
+def flag(name: str) -> str:
+    """The flag of a knob: "--clip-norm"; "--from" of "from_", as Python keeps the word for itself."""
+    return f"--{name.rstrip('_').replace('_', '-')}"
 
 
 def _plain(field: FieldInfo | None, value: Any) -> Any:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from deepclassics.errors import UserError
-from deepclassics.flags import shown, typed
+from deepclassics.flags import flag, shown, typed
 from deepclassics.metrics import FALLING, RISING
 from deepclassics.progress import duration, figure, many
 from deepclassics.recipe import Picture, Recipe
@@ -215,7 +215,7 @@ def _knobs(recipe: Recipe, spec: dict[str, Any]) -> str:
             if changed
             else escape(shown(value) + (f": {chosen[name]}" if name in chosen else ""))
         )
-        cells.append([f"<code>--{name.replace('_', '-')}</code>", told, escape(field.description or "")])
+        cells.append([f"<code>{flag(name)}</code>", told, escape(field.description or "")])
     return table(["knob", "value", "what it is"], cells, "Everything that decides the result. Strong: not the default.")
 
 

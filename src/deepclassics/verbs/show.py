@@ -4,7 +4,7 @@ import math
 import typing
 from typing import Any
 
-from deepclassics.flags import shown
+from deepclassics.flags import flag, shown
 from deepclassics.progress import figure
 from deepclassics.recipe import Recipe
 from deepclassics.systems import docstring, names
@@ -50,10 +50,9 @@ def text(recipe: Recipe) -> str:
             lines += ["", "Options of predict:"]
         width = max((len(key) for key in knobs), default=0)
         for key, knob in knobs.items():
-            flag = f"--{key.replace('_', '-')}"
             bounds = f" ({knob['bounds']})" if knob["bounds"] else ""
             value = shown(knob["value"]) + (f": {knob['chosen']}" if "chosen" in knob else "")
-            lines.append(f"  {flag:{width + 2}}  {value:12}  {knob['description']}{bounds}")
+            lines.append(f"  {flag(key):{width + 2}}  {value:12}  {knob['description']}{bounds}")
     lines += ["", "Published:" if told["published"] else "Published: no figure."]
     for published in recipe.published:
         mark = "" if published.verified else " (unverified)"
