@@ -12,15 +12,20 @@ import os
 import statistics
 import tempfile
 import time
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
 from PIL import Image
 
-from deepclassics.data import load, streams
-from deepclassics.data.kinds import image
+from deepclassics.data import load
+from deepclassics.data.kinds.image import ALLOWED
+from deepclassics.data.streams import Columns, Shuffled, Stored
+
+_column: Stored  # of a process that decodes
 
 WORKERS = (1, 2)
 BATCH = 64
@@ -42,41 +47,46 @@ def folder(path: Path, size: tuple[int, int], count: int) -> Path:
     return path
 
 
-def by_threads(train: streams.Shuffled, workers: int) -> float:
+def stored(path: Path, size: int) -> Stored:
+    """The pictures of a folder, decoded anew whenever they are asked for."""
+    with mock.patch.dict(os.environ, {ALLOWED: "0"}):  # nothing is held
+        column = load(str(path), ["image"], seed=0, valid=0, test=0, size=size).train["image"]
+    assert isinstance(column, Stored)
+    return column
+
+
+def by_threads(column: Stored, workers: int) -> float:
     """Seconds of a pass over a stream whose pictures are decoded by so many threads."""
-    with (
-        ThreadPoolExecutor(workers) as pool,
-        mock.patch.object(streams, "workers", return_value=pool),
-        mock.patch.object(streams, "cores", return_value=workers),
-    ):
+    with ThreadPoolExecutor(workers) as pool:
+        train = Shuffled(Columns(image=Stored(column.make, column.shape, pool=pool)), BATCH, seed=0)
         begun = time.perf_counter()
         for position in range(len(train)):
             train.at(position)
         return time.perf_counter() - begun
 
 
-def decoded(files: list[Path], size: int) -> np.ndarray:  # -> (B, H, W, 3)
-    return np.stack([image._decoded(file, (size, size)) for file in files])
-
-
-def by_processes(files: list[Path], size: int, workers: int) -> float:
-    """Seconds in which so many processes decode the files and send them here in batches."""
-    with ProcessPoolExecutor(workers) as pool:
-        ready(pool, files, size, workers)
+def by_processes(path: Path, size: int, count: int, workers: int) -> float:
+    """Seconds in which so many processes decode the pictures of a folder and send them here in batches."""
+    fresh = get_context("spawn")  # a fork would have the threads of this process, but none that run
+    with ProcessPoolExecutor(workers, fresh, initializer=begin, initargs=(path, size)) as pool:
+        list(pool.map(decoded, [range(1)] * 2 * workers))  # every worker starts, which is no part of the time
         begun = time.perf_counter()
-        batches = [files[begin : begin + BATCH] for begin in range(0, len(files), BATCH)]
-        list(pool.map(decoded, batches, [size] * len(batches)))
+        list(pool.map(decoded, [range(count)[first : first + BATCH] for first in range(0, count, BATCH)]))
         return time.perf_counter() - begun
 
 
-def ready(pool: Executor, files: list[Path], size: int, workers: int) -> None:
-    """Starts every worker, which is no part of the time."""
-    list(pool.map(decoded, [files[:1]] * 2 * workers, [size] * 2 * workers))
+def begin(path: Path, size: int) -> None:
+    """Opens the folder in a process that will decode its pictures."""
+    global _column
+    _column = stored(path, size)
+
+
+def decoded(numbers: Iterable[int]) -> np.ndarray:  # -> (B, C, H, W)
+    return np.stack([_column.make(number) for number in numbers])
 
 
 def measure(rounds: int) -> list[str]:
     """A table in Markdown: pictures per second by size, kind and number of workers."""
-    os.environ[image.ALLOWED] = "0"  # nothing is held
     contenders = [(kind, workers) for kind in ("thread", "process") for workers in WORKERS]
     lines = [
         "| JPEGs | each | decoded to | " + " | ".join(f"{kind} × {workers}" for kind, workers in contenders) + " |",
@@ -85,14 +95,14 @@ def measure(rounds: int) -> list[str]:
     for (height, width), size, count in CASES:
         with tempfile.TemporaryDirectory() as place:
             path = folder(Path(place), (height, width), count)
-            files = sorted(path.rglob("*.jpg"))
-            kilobytes = sum(file.stat().st_size for file in files) / count / 1000
-            train = load(str(path), ["image"], seed=0, valid=0, test=0, size=size).shuffled(BATCH, 0).train
-            assert isinstance(train, streams.Shuffled)
+            kilobytes = sum(file.stat().st_size for file in path.rglob("*.jpg")) / count / 1000
+            column = stored(path, size)
             seconds: dict[tuple[str, int], list[float]] = {contender: [] for contender in contenders}
             for _ in range(rounds):
                 for kind, workers in contenders:
-                    taken = by_threads(train, workers) if kind == "thread" else by_processes(files, size, workers)
+                    taken = (
+                        by_threads(column, workers) if kind == "thread" else by_processes(path, size, count, workers)
+                    )
                     seconds[kind, workers].append(taken)
         rates = (f"{count / statistics.median(taken):,.0f}" for taken in seconds.values())
         lines.append(f"| {width} × {height} | {kilobytes:.1f} kB | {size} × {size} | {' | '.join(rates)} |")

@@ -123,7 +123,9 @@ def made(recipe: Recipe, rank: int = 0, ranks: int = 1) -> tuple[Learner, Data]:
     torch.set_num_threads(1)
     data = small(recipe.load()).on(torch.device("cpu"), rank, ranks)
     torch.manual_seed(recipe.seed)
-    learner = recipe.learner(recipe.model(data.spec))
+    model = recipe.model(data.spec)
+    recipe.inherit(model, data.spec)
+    learner = recipe.learner(model)
     torch.manual_seed(recipe.seed + 1 + rank)
     return learner, data
 

@@ -3,6 +3,9 @@
 import io
 import pathlib
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -11,8 +14,9 @@ from PIL import Image
 from torch import Tensor
 
 from deepclassics.data import load
-from deepclassics.data.streams import Columns, Stored
+from deepclassics.data.streams import Columns, Splits, Stored
 from deepclassics.report import duplicates, style
+from deepclassics.report.evidence import Evidence
 
 
 def recompressed(image: Tensor, quality: int) -> Tensor:  # (B, 1 or 3, H, W) of uint8
@@ -98,6 +102,62 @@ def test_half_of_the_size_is_found(digits: tuple[Columns, Columns]) -> None:
     found = duplicates.find(test, train)
     assert found.test.sort().values.tolist() == list(range(9))
     assert torch.equal(found.test, found.train)
+
+
+def photographs(count: int) -> Tensor:  # -> (N, 3, 32, 32) of uint8
+    """Smooth colours, no two alike."""
+    coarse = torch.rand(count, 3, 6, 6, generator=torch.Generator().manual_seed(1))
+    return (torch.nn.functional.interpolate(coarse, (32, 32), mode="bicubic").clamp(0, 1) * 255).round().byte()
+
+
+def grained(image: Tensor, seed: int) -> Tensor:  # (N, 3, 32, 32) of uint8
+    """Copies of pictures with noise, at some 0.005 from them."""
+    noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(seed))
+    return (image + 10 * noise).clamp(0, 255).round().byte()
+
+
+@pytest.mark.parametrize("copies", [0, 1, 4])
+def test_all_test_pictures_may_be_copies(copies: int) -> None:
+    """How many are has no say in what a copy is, nor have copies among the training pictures themselves."""
+    image = photographs(200)
+    learnt = torch.cat([image, *(grained(image, seed) for seed in range(copies))])
+    train = Columns(image=learnt, label=torch.zeros(len(learnt)).long())
+    for seed, kind in ((100, 1), (101, 2)):
+        test = grained(image, seed)
+        found = duplicates.find(
+            Columns(image=test if kind == 1 else test.flip(-1), label=torch.zeros(200).long()), train
+        )
+        assert found.test.sort().values.tolist() == list(range(200))
+        assert torch.equal(found.train % 200, found.test)
+        assert set(found.kind.tolist()) == {kind}
+        assert float(found.distance.median()) > duplicates.LEAST
+    assert not len(duplicates.find(Columns(image=photographs(300)[200:], label=torch.zeros(100).long()), train).test)
+
+
+def test_one_training_picture_is_enough() -> None:
+    image = photographs(2)
+    train = Columns(image=image[:1], label=torch.zeros(1).long())
+    found = duplicates.find(Columns(image=image, label=torch.zeros(2).long()), train)
+    assert (found.test.tolist(), found.kind.tolist()) == ([0], [0])
+
+
+def test_training_pictures_among_the_test_pictures_are_a_warning(
+    digits: tuple[Columns, Columns], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And they are looked for once, for the picture and the warning."""
+    test, train = digits
+    find = Mock(wraps=duplicates.find)
+    monkeypatch.setattr(duplicates, "find", find)
+    for judged, warned in ((planted(test, train["image"][:3], train["label"][:3]), True), (test, False)):
+        splits = Splits({}, train, None, judged)
+        evidence = SimpleNamespace(
+            splits=lambda splits=splits: splits, spec={"target": {"classes": list("0123456789")}}
+        )
+        picture = duplicates.picture(cast(Evidence, evidence))
+        picture.draw()
+        told = "3 of 362 test pictures (0.829 %) are among the training pictures (3 equal); their classes agree. "
+        assert picture.warning() == warned * (told + "The model looks better than it is.")
+    assert find.call_count == 2
 
 
 def test_flat_pictures_are_duplicates_only_where_they_are_equal() -> None:

@@ -232,6 +232,44 @@ def test_another_file_that_holds_it_too_is_right(server: Server) -> None:
     assert obtain(known).read_bytes() == TEXT
 
 
+WHOLE = "toy/squares.txt.gz"
+
+
+def pieces(*urls: str) -> tuple[File, File]:
+    """Two files of a mirror that lie within one public file."""
+    whole = file(*urls)
+    return tuple(File(f"toy/{name}", 4, digest(name.encode()), (), within=whole) for name in ("here", "there"))  # type: ignore[return-value]
+
+
+def test_a_public_file_that_holds_several_is_fetched_and_kept_once(server: Server, cache: Path) -> None:
+    here, there = pieces(server("good"))
+    assert obtain(here) == obtain(there) == obtain(file(server("good"))) == cache / WHOLE
+    assert server.asked == ["/good"]
+    assert held(cache) == [WHOLE]
+
+
+def test_a_piece_that_a_mirror_has_comes_before_the_whole(
+    server: Server, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = pieces(server("good"))
+    monkeypatch.setenv("DEEPCLASSICS_MIRROR", str(tmp_path / "mirror"))
+    (tmp_path / "mirror/toy").mkdir(parents=True)
+    (tmp_path / "mirror/toy/here").write_bytes(b"here")
+    assert obtain(here) == tmp_path / "mirror/toy/here"
+    assert fetch.expected(there) == there.within
+    assert server.asked == []
+    assert obtain(there) == cache / WHOLE
+    assert obtain(here) == tmp_path / "mirror/toy/here"
+
+
+def test_where_neither_the_piece_nor_the_whole_is_had_the_public_file_is_the_remedy(cache: Path) -> None:
+    here, _ = pieces(dead := refused())
+    with pytest.raises(UserError) as caught:
+        obtain(here)
+    assert str(caught.value).startswith(f"toy/here could not be had: {dead} refused the connection. Set DEEP")
+    assert str(caught.value).endswith(f"put the file of SHA-256 {digest(DATA)} at {cache / WHOLE}.")
+
+
 def test_what_the_cache_holds_is_not_fetched_again(server: Server) -> None:
     obtain(file(server("good")))
     assert obtain(file(server("good"))).read_bytes() == DATA
@@ -460,6 +498,32 @@ def test_bundle_and_fetch_refuse_what_does_not_fit(toy: types.ModuleType, tmp_pa
     assert held(tmp_path) == ["to"]
     with pytest.raises(UserError, match=r"could not be written to .*to/x/toy: Not a directory"):
         catalog.bundle(["toy"], tmp_path / "to/x")
+
+
+def test_the_verbs_tell_of_the_file_that_holds_the_pieces(
+    toy: types.ModuleType, server: Server, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is told, fetched, checked and bundled is the one public file, until a mirror has the pieces."""
+    from deepclassics.data.kinds.text import Text
+
+    monkeypatch.setattr(toy, "FILES", pieces(server("good")))
+    monkeypatch.setattr(toy, "read", lambda paths: Text({"all": content(paths["toy/here"]).decode()}))
+    (row,) = catalog.table(["toy"])
+    assert (row["where"], row["bytes"]) == ("to be fetched", len(DATA))
+    assert [row["right"] for row in catalog.verify(["toy"])] == [None, None]
+    assert [(row["file"], row["path"]) for row in catalog.fetch(["toy"])] == [(WHOLE, str(cache / WHOLE))]
+    (row,) = catalog.table(["toy"])
+    assert (row["where"], row["bytes"]) == ("on this machine", len(DATA))
+    assert [(row["path"], row["says"]) for row in catalog.verify(["toy"])] == [
+        (str(cache / WHOLE), "has the right SHA-256"),
+        ("", f"all {len(TEXT):,}, vocabulary {len(set(TEXT))}"),
+    ]
+    assert [row["file"] for row in catalog.bundle(["toy"], tmp_path / "bundle")] == [WHOLE]
+    assert held(tmp_path / "bundle") == [WHOLE]
+    monkeypatch.setenv("DEEPCLASSICS_MIRROR", str(tmp_path / "bundle"))
+    (cache / WHOLE).unlink()
+    assert obtain(toy.FILES[1]) == tmp_path / "bundle" / WHOLE
+    assert server.asked == ["/good"]
 
 
 def test_verify_names_every_bad_file(toy: types.ModuleType, cache: Path) -> None:

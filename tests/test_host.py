@@ -1,14 +1,18 @@
 """Where a run happens: what is left to "auto" is settled by the machine and the work, said, kept, and kept to."""
 
 import json
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._inductor.exc import CppCompileError, InvalidCxxCompiler
 
 from deepclassics import host as place
+from deepclassics import idle
 from deepclassics.data.streams import Columns, Shuffled
 from deepclassics.errors import UserError
 from deepclassics.host import LARGE, LONG, Host
@@ -62,6 +66,11 @@ def learner(model: nn.Module) -> Backprop:
     return Backprop(model, objective, torch.optim.SGD(model.parameters(), 0.1))
 
 
+def stops_at_a_row(row: dict[str, Any]) -> None:
+    if row.get("train/loss"):
+        raise Stopped(2)
+
+
 STREAM = Shuffled(Columns(features=torch.ones(8, 3)), 4, 0)
 
 
@@ -98,15 +107,143 @@ def test_timing_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_a_compiler_it_runs_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nn.Module, "compile", failing(RuntimeError("no compiler")))
+    host, told = Host().timed(learner, nn.Linear(3, 1), STREAM, LONG, 1)
+    assert (host.compile, told) == ("off", "not compiled: no compiler")
+
+
+@pytest.mark.parametrize(
+    ("told", "clause"),
+    [
+        (
+            "CppCompileError: C++ compile error\n\nCommand:\ng++ a.cpp -Wall\n\nOutput:\n"
+            "a.cpp:2:10: fatal error: Python.h: No such file or directory\n    2 | #include <Python.h>\n",
+            "Python.h: No such file or directory",
+        ),
+        (
+            "CppCompileError: C++ compile error\n\nCommand:\ng++ a.cpp\n\nOutput:\na.cpp:9:8: warning: unused\n",
+            "the C++ compiler ended without naming an error, as where it is stopped or short of memory",
+        ),
+        (
+            "InvalidCxxCompiler: No working C++ compiler found in torch._inductor.config.cpp.cxx: (None, 'g++')\n\nSet",
+            "there is no working C++ compiler",
+        ),
+        (
+            "backend='inductor' raised:\nRuntimeError: Cannot find Triton.\n\nSet ...",
+            "RuntimeError: Cannot find Triton",
+        ),
+        ("", "ValueError"),
+    ],
+)
+def test_why_compilation_failed_is_one_short_clause(told: str, clause: str) -> None:
+    assert place.uncompiled(ValueError(told)) == clause
+
+
+def failing(error: Exception, before: Callable[[], None] = lambda: None) -> Callable[[nn.Module], None]:
+    """A stand-in for `nn.Module.compile`: at its first use it fails as compilation does."""
+
     def broken(self: nn.Module) -> None:
         def call(*given: Tensor) -> Tensor:
-            raise RuntimeError("no compiler")
+            before()
+            raise error
 
         self._compiled_call_impl = call
 
-    monkeypatch.setattr(nn.Module, "compile", broken)
-    host, told = Host().timed(learner, nn.Linear(3, 1), STREAM, LONG, 1)
-    assert (host.compile, told) == ("off", "not compiled: RuntimeError")
+    return broken
+
+
+def test_compilation_that_is_asked_for_and_fails_ends_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = CppCompileError(["g++", "a.cpp"], "a.cpp:2:10: fatal error: Python.h: No such file or directory")
+    monkeypatch.setattr(nn.Module, "compile", failing(error))
+    with pytest.raises(
+        UserError, match=r"^--compile on: .* Python.h: No such file or directory\. It takes a C\+\+ comp"
+    ):
+        carry_out(find("lenet5")(), tmp_path / "run", Host(device="cpu", threads=1, compile="on"))
+    assert carry_out(find("lenet5")(epochs=1), tmp_path / "other", Host(device="cpu", compile="off"))["steps"]
+
+
+def test_a_signal_that_ends_the_compiler_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the keyboard it reaches both processes, and the compiler dies of it first."""
+    killed = CppCompileError(["g++", "a.cpp"], "")
+    monkeypatch.setattr(nn.Module, "compile", failing(killed, lambda: signal.raise_signal(signal.SIGINT)))
+    with pytest.raises(Stopped, match="SIGINT"):
+        carry_out(find("lenet5")(), tmp_path / "run", Host(device="cpu", threads=1, compile="on"))
+
+
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, at itself
+def test_a_compiled_run_goes_on_as_if_never_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Really compiled: near the plain run, and the same bits with a stop as without."""
+    from torch._dynamo.utils import counters
+    from torch._inductor.cpp_builder import get_cpp_compiler
+
+    try:
+        get_cpp_compiler()
+    except InvalidCxxCompiler:
+        pytest.skip("there is no working C++ compiler")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "compiled"))
+    recipe, host = find("mlp")(epochs=2), Host(device="cpu", threads=1, compile="on")
+    telling = Telling(quiet=True)
+    monkeypatch.setattr(telling, "scores", lambda row: signal.raise_signal(signal.SIGINT) if len(row) > 1 else None)
+    with pytest.raises(Stopped):
+        carry_out(recipe, tmp_path / "stopped", host, telling)
+    found = [carry_out(recipe, tmp_path / name, host)["scores"] for name in ("stopped", "whole")]
+    plain = carry_out(recipe, tmp_path / "plain", Host(device="cpu", threads=1, compile="off"))["scores"]
+    assert found[0] == found[1]
+    assert found[0] == pytest.approx(plain, rel=1e-3)
+    assert counters["stats"]["unique_graphs"] > 0
+
+
+@pytest.mark.parametrize(("kept", "taken"), [(True, "on"), (False, "off"), ("on", "on"), ("off", "off")])
+def test_a_run_of_before_there_was_an_auto_goes_on_as_it_was(kept: object, taken: str) -> None:
+    """Then compilation was a truth in host.json."""
+    facts = {"threads": 1, "precision": "fp32", "layout": "default", "compile": kept}
+    host = Host().going_on(facts)
+    assert (host.compile, host.threads, host.precision) == (taken, 1, "fp32")
+    assert Host(compile="off", threads=2).going_on(facts).model_dump(include={"compile", "threads"}) == {
+        "compile": "off",
+        "threads": 2,
+    }
+
+
+def test_the_batches_that_timing_began_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    dropped: list[object] = []
+    monkeypatch.setattr(Shuffled, "drop", lambda self: dropped.append(self))
+    monkeypatch.setattr(nn.Module, "compile", lambda self: None)
+    Host().timed(learner, nn.Linear(3, 1), STREAM, LONG, 1)
+    assert dropped == [STREAM]
+
+
+@pytest.mark.parametrize(
+    ("files", "free"),
+    [
+        ({}, 8 << 30),
+        ({"memory.max": "max", "memory.current": "5", "memory.stat": "inactive_file 3"}, 8 << 30),
+        ({"memory.max": "3000", "memory.current": "2500", "memory.stat": "anon 7\ninactive_file 1500\n"}, 2000),
+        ({"memory.max": "3000", "memory.current": "4000", "memory.stat": "inactive_file 0"}, 0),
+        (
+            {
+                "memory/memory.limit_in_bytes": "3000",
+                "memory/memory.usage_in_bytes": "2500",
+                "memory/memory.stat": "inactive_file 5\ntotal_inactive_file 1500",
+            },
+            2000,
+        ),
+    ],
+)
+def test_files_kept_in_memory_are_free_in_a_container(
+    files: dict[str, str], free: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept of files that were read is given up first: it is not used up."""
+    (tmp_path / "memory").mkdir()
+    for name, told in files.items():
+        (tmp_path / name).write_text(told)
+    (tmp_path / "meminfo").write_text(f"MemTotal: 99 kB\nMemAvailable:   {8 << 20} kB\n")
+    monkeypatch.setattr(idle, "GROUP", tmp_path)
+    monkeypatch.setattr(idle, "MEMORY", tmp_path / "meminfo")
+    assert idle.idle_memory() == free
 
 
 def test_a_run_that_goes_on_keeps_to_what_was_settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,10 +255,7 @@ def test_a_run_that_goes_on_keeps_to_what_was_settled(tmp_path: Path, monkeypatc
     telling = Telling(quiet=True)
     monkeypatch.setattr(telling, "say", told.append)
 
-    def stop(step: int) -> None:
-        raise Stopped(2)
-
-    monkeypatch.setattr(telling, "scores", lambda row: stop(0) if row.get("train/loss") else None)
+    monkeypatch.setattr(telling, "scores", stops_at_a_row)
     with pytest.raises(Stopped):
         carry_out(recipe, tmp_path / "run", Host(device="cpu", threads=1), telling)
     kept = json.loads((tmp_path / "run" / "host.json").read_text())

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,13 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from deepclassics import cli
+from deepclassics import cli, progress
 from deepclassics.data.streams import Columns
 from deepclassics.host import Host
 from deepclassics.layers.pictures import Standardise
 from deepclassics.loop import carry_out
 from deepclassics.recipe import find
-from deepclassics.report import exciting, explanations, kernels, seeing, stages
+from deepclassics.report import exciting, explanations, kernels, recall, seeing, stages
 from deepclassics.report.evidence import Evidence
 from deepclassics.report.maximise import excitation, maximise
 from deepclassics.report.style import settings
@@ -81,7 +82,8 @@ def test_the_shares_of_integrated_gradients_add_up_to_the_score() -> None:
         with torch.no_grad():
             scores = model(torch.stack([picture(), torch.full((1, 12, 12), 0.5)]))
         for target in range(3):
-            found = explanations.integrated_gradients(model, picture(), target, GROUND)
+            found, missed = explanations.integrated_gradients(model, picture(), target, GROUND)
+            assert missed <= explanations.MISSED
             whole = float(scores[0, target] - scores[1, target])
             assert float(found.sum()) == pytest.approx(whole, rel=tolerance)
 
@@ -97,6 +99,41 @@ def test_saliency_takes_the_largest_channel() -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2, bias=False))
     found = explanations.saliency(net, torch.rand(3, 2, 2), 1)
     torch.testing.assert_close(found, net[1].weight[1].detach().view(3, 2, 2).abs().amax(0))
+
+
+class Step(nn.Module):
+    """Class 1 scores only where the picture is nearly itself: gradients on the way from the ground are all 0."""
+
+    def forward(self, image: Tensor) -> Tensor:  # (B, 1, H, W) -> (B, 2)
+        seen = (image.mean((1, 2, 3)) - 0.89998).relu()
+        return torch.stack([0 * seen, seen], 1)
+
+
+def test_integrated_gradients_that_do_not_add_up_are_marked() -> None:
+    """S309: and no point between the ground and the picture is tried twice."""
+    model, tried = Step(), 0
+
+    def count(module: nn.Module, given: tuple[Tensor]) -> None:
+        nonlocal tried
+        tried += len(given[0]) * given[0].requires_grad
+
+    model.register_forward_pre_hook(count)
+    image = torch.full((1, 12, 12), 0.9)
+    assert explanations.integrated_gradients(model, image, 1, GROUND)[1] > explanations.MISSED
+    assert tried == 257
+    with settings():
+        drawn = explanations.figure(model, [explanations.Asked(image, each, "") for each in (0, 1)], [0.5])
+    marked = [axes.get_xlabel() for axes in drawn.axes]
+    assert [bool(each) for each in marked] == [place == 7 for place in range(8)], marked
+    assert "sum off by" in marked[7]
+
+
+def test_saliency_has_no_sign_and_is_drawn_in_greys(net: Residual) -> None:
+    with settings():
+        drawn = explanations.figure(net, [explanations.Asked(picture(), 0, "a")], [0.5])
+    maps = {axes.get_title(loc="left"): axes.images[0] for axes in drawn.axes}
+    assert maps["saliency"].get_cmap().name == "Greys"
+    assert maps["saliency"].get_array().ndim == 2
 
 
 class OnePixel(nn.Module):
@@ -149,7 +186,7 @@ def test_explaining_changes_nothing(net: Residual) -> None:
     net.eval()
     with settings():
         explanations.figure(net, [explanations.Asked(picture(), 0, "a")], [0.5])
-    maximise(net, "conv2", [0, 1], (1, 12, 12), [0.5], seed=0)
+    maximise(net, stages.find(net, (1, 12, 12), "conv2"), [0, 1], (1, 12, 12), [0.5], seed=0, steps=5)
     stages.fields(net, stages.find(net, (1, 12, 12), "conv3"), (1, 12, 12))
     for name, value in net.state_dict().items():
         assert torch.equal(value, before[name]), name
@@ -238,18 +275,79 @@ def test_the_strongest_pictures_are_found_and_cut_to_what_the_unit_sees(net: Res
             assert torch.equal(crop, shown[row, k, 0, top:bottom, left:right].flatten())
 
 
+def made(net: nn.Module, name: str, steps: int = 100) -> tuple[Tensor, Tensor]:
+    layer = stages.find(net, (1, 12, 12), name) if name else stages.Layer(stages.SCORES, (3,))
+    return maximise(net, layer, [0, 1, 2], (1, 12, 12), [0.5], seed=0, steps=steps)
+
+
 @pytest.mark.parametrize("layer", ["conv1", "conv3", stages.SCORES])
 def test_an_input_is_made_that_excites_more_than_any_picture(net: Residual, layer: str) -> None:
-    """S164: activation maximisation climbs, within the range of pixels, and the same from the same seed."""
-    units = [0, 1, 2]
+    """S164: activation maximisation climbs, within the range of pixels, and the same from the same seed.
+
+    For a unit of a map the middle counts, for the training pictures any place.
+    """
     image = torch.rand(300, 1, 12, 12, generator=torch.Generator().manual_seed(3))
-    made, reached = maximise(net, layer, units, (1, 12, 12), [0.5], seed=0)
-    assert 0 <= made.min() < made.max() <= 1
+    inputs, reached = made(net, layer)
+    assert 0 <= inputs.min() < inputs.max() <= 1
     with torch.no_grad():
-        best = excitation(stages.outputs(net, image, [layer])[layer])[:, units].amax(0)
+        best = excitation(stages.outputs(net, image, [layer])[layer])[:, :3].amax(0)
     assert (reached > best).all(), (reached, best)
-    again, _ = maximise(net, layer, units, (1, 12, 12), [0.5], seed=0)
-    assert torch.equal(made, again)
+    assert torch.equal(inputs, made(net, layer)[0])
+
+
+@pytest.mark.parametrize("steps", [3, 40])
+def test_the_number_is_of_the_input_that_is_shown(net: Residual, steps: int) -> None:
+    """The cut picture alone, put where the middle sees it, excites the middle so much, whatever lies around it."""
+    inputs, reached = made(net, "conv2", steps)
+    assert inputs.shape == (3, 1, 5, 5)
+    image = torch.rand(3, 1, 12, 12)
+    image[..., 4:9, 4:9] = inputs
+    with torch.no_grad():
+        maps = stages.outputs(net, image, ["conv2"])["conv2"]
+    torch.testing.assert_close(maps[range(3), range(3), 6, 6], reached)
+    scored, reached = made(net, stages.SCORES, steps)
+    with torch.no_grad():
+        torch.testing.assert_close(net(scored).diag(), reached)
+
+
+def test_inputs_are_made_without_fine_detail(net: Residual, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of their power a smaller share lies beyond a period of four pixels than where steps are not damped."""
+
+    def fine() -> Tensor:
+        inputs = made(net, stages.SCORES)[0]
+        power = torch.fft.fft2(inputs - inputs.mean((2, 3), keepdim=True)).abs().square()
+        side = torch.fft.fftfreq(12).abs()
+        far = torch.maximum(side[:, None], side) > 0.25
+        return power[..., far].sum((1, 2)) / power.sum((1, 2, 3))
+
+    damped = fine()
+    monkeypatch.setattr("deepclassics.report.maximise.DAMPED", 0.0)
+    assert damped.mean() < 0.6 * fine().mean()
+
+
+def test_all_layers_are_looked_for_in_one_pass_of_bounded_batches(net: Residual) -> None:
+    seen: list[int] = []
+    net.register_forward_pre_hook(lambda module, given: seen.append(given[0].shape[0] * given[0][0, 0].numel()))
+    columns = Columns(image=torch.zeros(70, 1, 100, 100, dtype=torch.uint8))
+    exciting.strongest(net, columns, {"conv1": [0], "conv2": [1, 2], stages.SCORES: [0]}, most=60)
+    assert sum(seen) == 60 * 100 * 100
+    assert max(seen) <= exciting.AT_ONCE
+
+
+@pytest.mark.parametrize(("work", "looked"), [(0.0, 2000), (1e8, 2000), (1e9, 400), (1e12, 100)])
+def test_large_nets_are_looked_into_less(work: float, looked: int) -> None:
+    evidence: Any = SimpleNamespace(recipe=SimpleNamespace(work=lambda spec: work), spec={})
+    assert seeing.bounded(evidence, 2000, least=100) == looked
+
+
+def test_what_takes_long_tells_how_far_it_has_come(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert list(progress.telling("abc", "Letters")) == ["a", "b", "c"]
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(progress, "PLAIN_SECONDS", 0.0)
+    assert list(progress.telling("abc", "Letters")) == ["a", "b", "c"]
+    assert "Letters: 2 of 3, 0 s left\n" in capsys.readouterr().err
 
 
 def edges() -> Tensor:  # -> (4, 5, 5), of mean 0 and norm 1
@@ -289,6 +387,20 @@ def test_the_weights_of_a_dense_first_layer_are_pictures() -> None:
     assert torch.equal(learnt.flatten(1), net[1].weight)
 
 
+def test_what_is_left_out_is_told() -> None:
+    """Of kernels, and of classes."""
+    net = nn.Sequential(nn.Flatten(), nn.Linear(12, 300))
+    with settings():
+        drawn = kernels.figure(net, (3, 2, 2))
+    assert drawn.get_suptitle() == "1: the first 96 of 300 kernels of 2 × 2"
+    classes = [str(k) for k in range(250)]
+    with settings():
+        drawn = recall.recall(torch.eye(250).long(), classes)
+    assert drawn.get_suptitle() == "mean recall 100.0 %, over 250 classes; the 200 worst of them"
+    evidence: Any = SimpleNamespace(spec={"target": {"classes": classes}})
+    assert "the 200 worst of 250" in recall.picture(evidence).caption
+
+
 # The verb
 
 
@@ -321,10 +433,12 @@ def test_a_page_shows_a_picture_from_inside(run: Path, asked: Path, capsys: pyte
     *rows, last = [json.loads(line) for line in look(capsys, str(run), str(asked), "--json").splitlines()]
     assert [row["name"] for row in rows] == [str(asked)]
     assert rows[0]["label"] == "0"
-    evidence = Evidence(Run(run))
+    pixels = torch.from_numpy(np.array(Image.open(asked))).float() / 255
     with torch.no_grad():
-        score = evidence.model(evidence.recipe.load().train.columns.take(slice(0, 1))["image"])
-    assert score.shape == (1, 10)
+        (scores,) = Evidence(Run(run)).model(pixels[None, None])
+    assert int(scores.argmax()) == 0
+    assert rows[0]["score"] == pytest.approx(float(scores[0]), abs=1e-4)
+    assert rows[0]["probability"] == pytest.approx(float(scores.softmax(0)[0]), abs=1e-4)
     page = Path(last["page"])
     assert page == run / "look" / "index.html"
     text = page.read_text()
@@ -332,7 +446,7 @@ def test_a_page_shows_a_picture_from_inside(run: Path, asked: Path, capsys: pyte
         "What the answers rest on",
         "Feature maps of zero.png",
         "First-layer kernels",
-        "The inputs that excite the classes most",
+        "Inputs made to excite the classes",
         "The training pictures that excite units of c3 most",
     ):
         assert title in text
@@ -342,6 +456,7 @@ def test_a_page_shows_a_picture_from_inside(run: Path, asked: Path, capsys: pyte
     assert (run / "best.safetensors").read_bytes() == weights
 
 
+@pytest.mark.long
 def test_units_and_classes_are_the_user_s_choice(
     run: Path, asked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -369,6 +484,8 @@ def test_units_and_classes_are_the_user_s_choice(
         (["--unit", "c3:-1"], "--unit must be a layer and a number with a colon between them, as c3:0; got 'c3:-1'."),
         (["--class", "ten"], "There is no class 'ten' in this run. Its classes are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9."),
         (["--layer", "f6"], "f6 must be a layer with maps; its 84 units have no place. Those with maps are c1, s2, c3"),
+        (["--class", "8"], "--class is about the answers to pictures; got no picture."),
+        (["--layer", "c1"], "--layer is about the answers to pictures; got no picture."),
         (["--shortcut", "sky"], "--shortcut must be 'background' or 'mark', or stand last; got 'sky'."),
         (["--unti", "c3:1"], "has no option '--unti'. Did you mean '--unit'?"),
     ],
@@ -377,6 +494,31 @@ def test_what_is_not_there_is_refused_with_what_is(
     run: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert said in look(capsys, str(run), *words, status=2)
+
+
+def test_a_new_page_replaces_the_old_one_and_nothing_else(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seeing.Excited, "pictures", lambda self: [])
+    monkeypatch.setattr(seeing.Excited, "rows", lambda self: [])
+    place = tmp_path / "deep" / "page"
+    words = [str(run), "--to", str(place)]
+    look(capsys, *words)
+    assert [file.name for file in sorted(place.iterdir())] == ["01-first-layer-kernels.png", "index.html"]
+    look(capsys, *words, "--unit", "c3:1")
+    assert [file.name for file in place.parent.iterdir()] == ["page"]
+    assert [file.name for file in place.iterdir()] == ["index.html"]
+    before = (place / "index.html").read_bytes()
+
+    def broken(*_: Any) -> None:
+        raise FileNotFoundError("no such weights")
+
+    monkeypatch.setattr(seeing, "first_kernels", broken)
+    assert "FileNotFoundError: no such weights" in look(capsys, *words, status=1)  # it is no matter of writing
+    assert (place / "index.html").read_bytes() == before
+    (place / "mine.txt").write_text("kept")
+    assert "must be a new folder, or hold a page of `look` alone" in look(capsys, *words, status=2)
+    assert (place / "mine.txt").exists()
 
 
 def test_what_is_no_picture_is_refused(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -390,6 +532,7 @@ def test_only_classifiers_of_pictures_are_looked_into(tmp_path: Path, capsys: py
     assert "`look` sees inside nets that tell the class of a picture" in look(capsys, str(tmp_path / "iris"), status=2)
 
 
+@pytest.mark.long
 def test_a_net_without_convolutions_has_all_but_the_maps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     carry_out(find("mlp")(data="digits", hidden=(12,), epochs=1), tmp_path / "mlp", HOST)
     image = tmp_path / "grey.png"
@@ -414,6 +557,7 @@ def test_without_the_data_only_the_training_pictures_are_missing(
     assert text.count("Not drawn: The folder digits/ is gone.") == 1
 
 
+@pytest.mark.long
 def test_without_captum_the_rest_is_drawn(
     run: Path, asked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -437,3 +581,17 @@ def test_a_report_shows_a_few_of_these(run: Path) -> None:
     assert wrong > 0
     said = [axes.get_ylabel() for axes in drawn["What the answers rest on"].axes if axes.get_ylabel()]
     assert ["right:" in each for each in said] == [k < min(wrong, 3) for k in range(6)]
+    assert {each.title for each in found} <= {each.title for each in evidence.recipe.pictures(evidence)}
+
+
+def test_training_pictures_that_excite_more_than_what_was_made_are_told(run: Path) -> None:
+    evidence = Evidence(Run(run))
+    units = seeing.units_of(evidence, ["c3:1", "c3:2"])
+    found = seeing.excited(evidence, units, 50)[0]
+    reached = found.made[1]
+    best = exciting.Strongest(torch.zeros(2, 1).long(), reached[:, None] + torch.tensor([[1.0], [-1.0]]), 50)
+    with settings():
+        first = seeing.Excited(evidence, units[0], 50, lambda: {"c3": best})._draw_made()
+    titles = [axes.get_title(loc="left") for axes in first.axes]
+    assert ["training:" in title for title in titles[:2]] == [True, False]
+    assert "2 of 16 units are shown." in found.pictures()[0].caption

@@ -10,13 +10,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import nn
 
 from deepclassics import run as run_module
-from deepclassics.data.streams import Columns, Data, InOrder, Shuffled
+from deepclassics.data.streams import Columns, Data, InOrder, Shuffled, Stored
 from deepclassics.errors import UserError
 from deepclassics.host import Host
 from deepclassics.learn import Backprop, Clock, Learner
@@ -63,6 +64,15 @@ def test_rows_hold_the_mean_of_the_training_scores(tmp_path: Path) -> None:
     assert rows[4]["epoch"] == 1.0
     assert how["steps"] == 8
     assert how["ended"] == "planned"
+
+
+def test_batches_begun_ahead_are_given_up_at_the_end(tmp_path: Path) -> None:
+    """Of pictures that do not fit in memory two batches more would be kept for ever."""
+    image = Stored(lambda number: np.full(1, number, dtype=np.uint8), (32, 1))
+    stored = Columns(x=image, y=torch.zeros(32, 1))
+    data = Data({}, Shuffled(stored, 8, 0))
+    fit(line(), data, Plan(3, 3), begun(tmp_path / "run"), HOST)
+    assert not image._begun
 
 
 class Scripted(Learner):

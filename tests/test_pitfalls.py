@@ -1,6 +1,7 @@
 """The notes' two pitfalls as tests of a model: shortcuts (S166) and fragility (S167), against nets whose weakness is
-known because it was built in."""
+known because it was built in, and nets that have learnt one."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,12 +12,13 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from deepclassics import cli
 from deepclassics.data import catalog
 from deepclassics.data.kinds.image import splits
 from deepclassics.data.sets import husky
 from deepclassics.data.streams import Columns
 from deepclassics.errors import UserError
-from deepclassics.report import fragility, shortcut
+from deepclassics.report import explanations, fragility, pitfalls, shortcut
 
 
 class Ask(nn.Module):
@@ -41,7 +43,8 @@ def seen(model: nn.Module, train: Columns, test: Columns, classes: tuple[str, ..
             return {"label": model(columns.take(slice(None))["image"]).argmax(1)}
 
     held = SimpleNamespace(train=train, test=test)
-    return SimpleNamespace(model=model.eval(), spec=spec, ask=ask, splits=lambda: held)
+    recipe = SimpleNamespace(work=lambda spec: 0.0)
+    return SimpleNamespace(model=model.eval(), spec=spec, ask=ask, recipe=recipe, splits=lambda: held)
 
 
 def animals(fair: bool) -> tuple[Columns, Columns]:
@@ -151,7 +154,7 @@ def test_swapped_pictures_keep_their_object_and_take_the_others_ground() -> None
 
 def verdicts(evidence: Any, folder: Path) -> dict[str, dict[str, Any]]:
     html, rows = shortcut.section(evidence, folder)
-    assert html.count("<img") == 3
+    assert html.count('<img src="shortcut-0') == 3
     assert all((folder / name).is_file() for name in [part.split('"')[0] for part in html.split('<img src="')[1:]])
     return {row["name"]: row for row in rows}
 
@@ -167,7 +170,9 @@ def test_a_net_that_sees_the_ground_alone_is_found_and_its_test_error_is_none(tm
     assert found["answers_of_other_class"] >= 0.9
     assert found["fall_low"] <= found["fall"] <= found["fall_high"]
     assert found["saliency_on_background"] == pytest.approx(found["area_of_background"], abs=0.01)
+    assert found["foreground"] == "estimated"
     assert rows["top left corner"]["verdict"] == "no shortcut", "it is too small a part of the whole to matter"
+    assert rows["rim"]["verdict"] == "object reaches here", "some animals stand at the edge"
 
 
 def test_a_net_that_sees_the_object_alone_is_acquitted(tmp_path: Path) -> None:
@@ -196,9 +201,112 @@ def test_a_mark_in_a_corner_is_found_in_that_corner(tmp_path: Path) -> None:
         assert rows[place]["verdict"] == "no shortcut"
 
 
+def horizons(count: int, seed: int) -> Columns:
+    """A dark object under a blue sky, its lower edge on grass for class 0 and on sand for 1."""
+    draw = torch.Generator().manual_seed(seed)
+    label = torch.randint(2, (count,), generator=draw)
+    grounds = torch.tensor([[0.42, 0.66, 0.34], [0.80, 0.70, 0.45]])
+    image = torch.tensor([0.53, 0.75, 0.95]).view(3, 1, 1).repeat(count, 1, 32, 32)
+    image[:, :, 23:] = grounds[label][:, :, None, None]
+    image[:, :, 10:20, 10:22] = torch.tensor([0.22, 0.14, 0.10]).view(3, 1, 1)
+    return Columns(image=(image + 0.03 * torch.randn(image.shape, generator=draw)).clamp(0, 1), label=label)
+
+
+def test_a_net_that_sees_ground_which_the_estimate_takes_for_the_object_is_not_acquitted(tmp_path: Path) -> None:
+    meadow = Ask(lambda image: 40 * (image[:, 0, 24:].mean((1, 2)) - 0.61))
+    html, rows = shortcut.section(seen(meadow, horizons(200, 0), horizons(120, 1)), tmp_path)
+    by_name = {row["name"]: row for row in rows}
+    assert by_name["background"]["accuracy"] == 1
+    assert by_name["background"]["verdict"] == "undecided"
+    assert by_name["background"]["unclear"] == 1
+    assert by_name["bottom left corner"]["verdict"] == "object reaches here"
+    assert "Whether the net leans on the background is open" in html
+
+
+def test_strokes_that_run_into_the_rim_accuse_nobody(tmp_path: Path) -> None:
+    """Grey digits of 8 x 8: where the nearest training picture stands for a net, no shortcut is in it."""
+    found = catalog.read("digits").parts["all"]
+    image, label = torch.from_numpy(found[0]).permute(0, 3, 1, 2) / 255, torch.from_numpy(found[1])
+    train, test = Columns(image=image[:1200], label=label[:1200]), Columns(image=image[1200:], label=label[1200:])
+
+    class Nearest(nn.Module):
+        """The score of a class falls with the distance to its nearest training picture."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.parameter = nn.Parameter(torch.zeros(1))
+
+        def forward(self, image: Tensor) -> Tensor:  # (B, 1, 8, 8) -> (B, 10)
+            distance = torch.cdist(image.flatten(1), train["image"].flatten(1))
+            return torch.stack([-distance[:, train["label"] == digit].amin(1) for digit in range(10)], 1)
+
+    _, rows = shortcut.section(seen(Nearest(), train, test, tuple("0123456789")), tmp_path)
+    assert not [row["name"] for row in rows if row["verdict"] == "shortcut"]
+    assert [row["name"] for row in rows] == ["background", *shortcut.places(8, 8)]
+    assert rows[0]["verdict"] == "no shortcut"
+    assert rows[0]["unclear"] < 0.2
+
+
+def test_a_place_is_unclear_where_foreground_goes_on_outside_of_it() -> None:
+    where = shortcut.places(20, 20)["top right corner"]
+    mark, stroke = torch.zeros(2, 20, 20, dtype=torch.bool)
+    mark[:3, 17:] = True
+    mark[5:9, 5:9] = True  # an object elsewhere is none of the corner's
+    stroke[2, 10:18] = True
+    assert shortcut.reaches(torch.stack([mark, stroke]), where).tolist() == [False, True]
+
+
+def test_a_rim_is_tested_only_where_it_is_a_margin() -> None:
+    assert "rim" not in shortcut.places(8, 8), "28 of 64 pixels"
+    for height, width in ((16, 16), (28, 28), (32, 32), (224, 224)):
+        assert shortcut.places(height, width)["rim"].float().mean() <= 0.25
+
+
+def test_donors_that_are_object_all_over_are_drawn_again() -> None:
+    """Half of the donors show no ground: they would come whole, with their objects."""
+    train, test = bars(300, 0), bars(60, 1)
+    image = train["image"].clone()
+    image[::2] = 0.6 + 0.4 * torch.rand(150, 3, 1, 1).expand(-1, -1, 20, 20)
+    image[::2, :, ::2, ::2] = 0.1  # dots everywhere: with their seams they cover all
+    assert shortcut.covering(image[::2]).all()
+    trial = shortcut.Trial(seen(GROUND, Columns(image=image, label=train["label"]), test))
+    assert trial.bare.double().mean() > 0.9
+    assert (trial.from_own[trial.bare] % 2 == 1).all()
+    assert (trial.from_other[trial.bare] % 2 == 1).all()
+
+
+def test_pictures_are_read_in_pieces(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Never more than PIECE pixels of them at once, and the same verdicts."""
+    evidence = seen(GROUND, *animals(fair=False))
+    whole = shortcut.Trial(evidence).swaps({"background": shortcut.on_ground})[0]
+    monkeypatch.setattr(shortcut, "PIECE", 7 * 32 * 32)
+    taken: list[int] = []
+    take = Columns.take
+
+    def counting(self: Columns, index: Any) -> Any:
+        found = take(self, index)
+        taken.append(len(found["image"]))
+        return found
+
+    monkeypatch.setattr(Columns, "take", counting)
+    piecemeal = shortcut.Trial(evidence).swaps({"background": shortcut.on_ground})[0]
+    assert max(taken) == 7
+    assert torch.equal(piecemeal.other, whole.other)
+
+
+def test_saliency_is_that_of_the_explanations() -> None:
+    pytest.importorskip("captum")
+    model, image, _ = linear(3, classes=3)
+    mask = torch.rand(40, 6, 6) < 0.5
+    found = shortcut.saliency_on(model, image, mask)
+    for k in range(3):
+        single = explanations.saliency(model, image[k], int(model(image[k : k + 1]).argmax()))
+        torch.testing.assert_close(found[k], single[mask[k]].sum() / single.sum())
+
+
 def test_few_pictures_leave_it_open() -> None:
     right = torch.ones(12, dtype=torch.bool)
-    swap = shortcut.Swap("background", right, right, right.clone(), ~right)
+    swap = shortcut.Swap("background", right, right, right.clone(), ~right, torch.arange(12), 0.0)
     assert swap.verdict == "undecided"
     assert swap.sentence.endswith("More pictures decide.")
     _, low, high = swap.fall
@@ -211,7 +319,7 @@ def test_the_interval_of_a_fall_holds_the_truth_about_as_often_as_it_says() -> N
     held = 0
     for _ in range(400):
         own, other = torch.rand(300) < 0.95, torch.rand(300) < 0.85
-        _, low, high = shortcut.Swap("rim", own, own, other, ~other).fall
+        _, low, high = shortcut.Swap("rim", own, own, other, ~other, torch.arange(300), 0.0).fall
         held += low <= 0.1 <= high
     assert 0.92 <= held / 400 <= 0.985
 
@@ -228,6 +336,44 @@ def test_without_test_pictures_there_is_a_sentence(tmp_path: Path) -> None:
     for module in (shortcut, fragility):
         with pytest.raises(UserError, match="this run has none"):
             module.section(evidence, tmp_path)
+
+
+# --- both: what goes through the net together
+
+
+def test_slopes_are_taken_of_few_pictures_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as KEPT values allow; what one picture leaves for the way back is counted, weights are not."""
+    seen_at_once: list[int] = []
+
+    class Counted(nn.Sequential):
+        def forward(self, image: Tensor) -> Tensor:  # (B, 3, 6, 6) -> (B, 2)
+            seen_at_once.append(len(image))
+            return super().forward(image)
+
+    torch.manual_seed(0)
+    model = Counted(nn.Conv2d(3, 5, 3), nn.ReLU(), nn.Flatten(), nn.Linear(80, 2))
+    image, label = torch.rand(40, 3, 6, 6), torch.randint(2, (40,))
+    together = fragility.slope(model, image, label)
+    kept = 3 * 36 + 80  # the picture, for the kernels, and what the ReLU gives, for itself and for the dense layer
+    monkeypatch.setattr(pitfalls, "KEPT", 8 * kept + 1)
+    seen_at_once.clear()
+    torch.testing.assert_close(fragility.slope(model, image, label), together)
+    assert seen_at_once == [1, *[8] * 5]
+    seen_at_once.clear()
+    columns = Columns(image=image, label=label)
+    few = fragility.learnt_patch(model, columns, 2, 3, torch.Generator().manual_seed(0), 20)
+    assert max(seen_at_once) == 8
+    assert few.shape == (3, 2, 2)
+    shortcut.saliency_on(model, image, torch.ones(40, 6, 6, dtype=torch.bool))
+    assert max(seen_at_once) == 8
+
+
+def test_large_nets_are_attacked_on_fewer_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fragility, "UPDATES", 2)
+    evidence = seen(GROUND, bars(80, 0), bars(60, 1))
+    assert len(fragility.attack(evidence).image) == 60
+    evidence.recipe.work = lambda spec: 12e9
+    assert len(fragility.attack(evidence).image) == fragility.FEWEST
 
 
 # --- fragility
@@ -323,6 +469,20 @@ def test_fragility_of_a_net_that_any_white_spot_turns(tmp_path: Path) -> None:
     assert html.count("<img") == 3
 
 
+def test_fragility_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fragility, "UPDATES", 2)
+    told: list[str] = []
+
+    def telling(things: Any, what: str) -> Any:
+        for done, thing in enumerate(things, 1):
+            told.append(f"{what} {done} of {len(things)}")
+            yield thing
+
+    monkeypatch.setattr(fragility, "telling", telling)
+    fragility.attack(seen(GROUND, bars(80, 0), bars(60, 1)))
+    assert told == [*[f"Small changes {done} of 7" for done in range(1, 8)], "The patch 1 of 2", "The patch 2 of 2"]
+
+
 def test_fragility_leaves_the_net_and_the_random_numbers_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fragility, "UPDATES", 5)
     torch.manual_seed(0)
@@ -337,3 +497,26 @@ def test_fragility_leaves_the_net_and_the_random_numbers_as_they_were(monkeypatc
     again = fragility.attack(seen(model, train, test))
     assert torch.equal(again.patch, first.patch), "the same every time"
     assert torch.equal(again.right["projected gradient"][2], first.right["projected gradient"][2])
+
+
+# --- nets that have learnt
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("data", "epochs", "verdict"), [("husky", 5, "shortcut"), ("husky_fair", 25, "no shortcut")])
+def test_look_finds_the_fault_of_husky_and_acquits_husky_fair(
+    data: str, epochs: int, verdict: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """S166, C023, from the command line: a LeNet-5 that has learnt either set."""
+    run = tmp_path / data
+    words = ["--data", data, "--modern", "--lr", "0.01", "--epochs", str(epochs), "--out", str(run)]
+    for each in (["run", "lenet5", *words], ["look", str(run), "--shortcut", "--json"]):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            cli.main(each)
+        assert left.value.code == 0
+    rows = {row["name"]: row for row in map(json.loads, capsys.readouterr().out.splitlines()) if "name" in row}
+    assert rows["background"]["accuracy"] >= 0.9
+    assert rows["background"]["verdict"] == verdict
+    others = {row["verdict"] for name, row in rows.items() if name != "background"}
+    assert "shortcut" not in others or data == "husky", "parts of the ground are the ground"

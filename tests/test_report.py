@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from deepclassics import metrics
+from deepclassics.cli import main
 from deepclassics.data.streams import Columns, InOrder
 from deepclassics.errors import UserError
 from deepclassics.flags import Parser, add_flags, build
@@ -237,6 +238,38 @@ def test_picture_whose_data_are_gone_is_a_note(run: Run, monkeypatch: pytest.Mon
     assert text.count("Not drawn: The folder faces/ is gone.") == 2
     assert len(Reader(text).all("img")) == 1
     assert len(tries) == 1  # a dead address would be waited for each time
+
+
+def test_what_pictures_warn_of_stands_where_the_page_begins(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone() -> str:
+        raise UserError("The folder faces/ is gone.")
+
+    pictured(
+        monkeypatch,
+        Picture("One", "", lambda: "drawn", lambda: "3 < 4 pictures are copies."),
+        Picture("Two", "", gone, gone),
+        Picture("Three", "", lambda: "drawn", lambda: ""),
+    )
+    told: list[str] = []
+    text = page.write(run, told.append).read_text(encoding="utf-8")
+    assert told == ["3 < 4 pictures are copies."]
+    header, _, rest = text.partition("</header>")
+    assert header.count('<p class="note">') == 1
+    assert '<p class="note">3 &lt; 4 pictures are copies.</p>' in header
+    assert rest.count("Not drawn: The folder faces/ is gone.") == 1
+    Reader(text)
+
+
+def test_the_terminal_tells_what_pictures_warn_of(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictured(monkeypatch, Picture("One", "", lambda: "drawn", lambda: "4 pictures are copies."))
+    with pytest.raises(SystemExit) as ended:
+        main(["report", str(run.path)])
+    assert not ended.value.code
+    told = capsys.readouterr()
+    assert told.out == f"{run.path / 'report' / 'index.html'}\n"
+    assert told.err == "4 pictures are copies.\n"
 
 
 @pytest.mark.parametrize("fault", [OSError(errno.ENOSPC, "No space left on device"), ZeroDivisionError()])

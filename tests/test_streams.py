@@ -1,7 +1,9 @@
 """Streams: full batches, every example once a pass, order from (seed, epoch) alone, shares of ranks."""
 
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,7 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepclassics.data import streams
-from deepclassics.data.streams import Chunks, Columns, InOrder, Passage, Shuffled, Splits, Stored, Whole, inputs
+from deepclassics.data.streams import (
+    Chunks,
+    Columns,
+    InOrder,
+    Opened,
+    Passage,
+    Shuffled,
+    Splits,
+    Stored,
+    Whole,
+    World,
+    inputs,
+)
 from deepclassics.errors import UserError
 
 CPU = torch.device("cpu")
@@ -165,11 +179,51 @@ def test_the_next_batches_are_begun_and_each_row_is_made_once() -> None:
     assert sorted(asked) == list(range(40))
 
 
+def test_rows_are_made_by_the_threads_that_are_given() -> None:
+    names: set[str] = set()
+
+    def make(number: int) -> np.ndarray:
+        names.add(threading.current_thread().name)
+        return np.full(2, number, dtype=np.uint8)
+
+    with ThreadPoolExecutor(1, thread_name_prefix="given") as pool:
+        column = Columns(image=Stored(make, (10, 2), pool=pool)).to("cpu")
+        assert column["image"][:].tolist() == [[number] * 2 for number in range(10)]
+    assert names == {"given_0"}
+
+
 def test_batches_begun_and_never_fetched_are_given_up() -> None:
     column = rows_of(100, [])
     for begin in range(50):
         column.begin(slice(begin, begin + 2))
     assert len(column._begun) == 1 + streams.AHEAD
+
+
+def test_a_batch_of_many_examples_costs_no_more_than_one_of_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is made of as many numbers as there are examples, but the order of a pass."""
+    column = Stored(lambda number: np.zeros(2, dtype=np.uint8), (50_000, 2))
+    stream = Shuffled(Columns(image=column), 4, 0)
+    stream.order(0)
+    numbers = torch.arange
+    made: list[int] = []
+
+    def noted(*given: int) -> torch.Tensor:
+        made.append(len(range(*given)))
+        return numbers(*given)
+
+    monkeypatch.setattr(torch, "arange", noted)
+    stream.at(0), InOrder(stream.columns, 8).at(0)
+    assert max(made, default=0) <= 8
+
+
+def test_what_was_begun_is_given_up_where_a_stream_is_left() -> None:
+    column = rows_of(100, [])
+    for stream in (Shuffled(Columns(image=column), 4, 0), Opened(Columns(image=column), 4, 0)):
+        stream.at(1)
+        assert len(column._begun) == streams.AHEAD
+        stream.drop()
+        assert not column._begun
+    World(None).drop()  # nothing is begun of what is held
 
 
 def test_all_that_is_looked_at_is_made_once() -> None:

@@ -256,6 +256,7 @@ def test_the_weights_of_a_run_are_known_by_its_folder(tmp_path: Path) -> None:
     spec = {
         "kind": "image",
         "data": "pets/",
+        "shape": [3, 40, 80],
         "mean": [0.4] * 3,
         "std": [0.2] * 3,
         "target": {"kind": "class", "classes": ["cat", "dog"]},
@@ -271,6 +272,8 @@ def test_the_weights_of_a_run_are_known_by_its_folder(tmp_path: Path) -> None:
         "mean": [0.4] * 3,
         "std": [0.2] * 3,
         "classes": ["cat", "dog"],
+        "stem": "large",
+        "size": [40, 80],
     }
 
 

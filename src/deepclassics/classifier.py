@@ -9,6 +9,7 @@ Letters: B pictures, C channels, H and W pixels, K classes.
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import torch
@@ -22,6 +23,7 @@ from deepclassics.data import load
 from deepclassics.data.kinds.image import in_colour
 from deepclassics.data.streams import Batch, Data, Stream
 from deepclassics.errors import UserError
+from deepclassics.flags import typed
 from deepclassics.layers import augment
 from deepclassics.learn import Backprop, Scores, optimizer
 from deepclassics.loop import Plan
@@ -45,7 +47,7 @@ class Training(nn.Module):
 
     values: Tensor  # of the colours' covariance, (3,)
     vectors: Tensor  # its eigenvectors as columns, (3, 3)
-    balance: Tensor  # (K,)
+    balance: Tensor  # (K,), of mean 1 over the training examples
 
     def __init__(
         self,
@@ -58,12 +60,10 @@ class Training(nn.Module):
         values: Tensor,
         vectors: Tensor,
         balance: Tensor,
-        rows: list[int] | None,
     ) -> None:
         super().__init__()
         self.mirror, self.crop, self.rotate, self.stretch = mirror, crop, rotate, stretch
         self.colour, self.grain = colour, grain
-        self.rows = rows  # of the last layer that it starts from, which are these classes'; None: a new last layer
         self.register_buffer("values", values, persistent=False)
         self.register_buffer("vectors", vectors, persistent=False)
         self.register_buffer("balance", balance, persistent=False)
@@ -86,6 +86,8 @@ class Classifier(Recipe):
     takes = ("image",)
     gives = ("label",)
     head: ClassVar[str] = "fc"  # the last layer, by its name in the net
+    beside: ClassVar[tuple[str, ...]] = ()  # layers that give classes in training alone
+    built: ClassVar[tuple[str, ...]]  # knobs on which names and shapes of the weights depend, the stem apart
     sides: ClassVar[tuple[int, int]]  # of the smallest pictures that it takes with the small and with the large stem
 
     data: str = Field("digits", description="a named set of pictures, or a folder with a folder for each class")
@@ -100,7 +102,10 @@ class Classifier(Recipe):
     weights: str | None = Field(None, description="file of pretrained weights to start from, .pth or .safetensors")
     from_: str | None = Field(None, description="run folder of this system to start from")
     freeze: bool = Field(False, description="train the last layer only")
-    body_rate: float = Field(1.0, gt=0, le=1, description="rate of all but the last layer, as a share of lr")
+    body_rate: Annotated[
+        Literal["auto"] | Annotated[float, Field(gt=0, le=1)],
+        Field(description="rate of all but the last layer, as a share of lr; auto: 0.1 from weights on, else 1"),
+    ] = "auto"
     mirror: Literal["auto", "on", "off"] = Field(
         "auto", description="show mirror images too; auto: of colour pictures, as grey ones are often writing"
     )
@@ -139,27 +144,53 @@ class Classifier(Recipe):
 
     def entropy(self, model: nn.Module, scores: Tensor, label: Tensor) -> Tensor:  # (B, K), (B,) int64 -> ()
         """The cross-entropy of scores in nats, weighed and smoothed as the knobs have it."""
-        weight = _training(model).balance if self.balance else None
-        return F.cross_entropy(scores, label, weight=weight, label_smoothing=self.smoothing)
+        if not self.balance:
+            return F.cross_entropy(scores, label, label_smoothing=self.smoothing)
+        # The mean over a batch is that of its parts' means, on however many ranks they are; with torch's own weights,
+        # over whose sum it divides, it is not.
+        each = F.cross_entropy(scores, label, label_smoothing=self.smoothing, reduction="none")
+        return (_training(model).balance[label] * each).mean()
 
     def least(self) -> tuple[int, int]:
         """`sides` of the net that the knobs ask for."""
         return self.sides
 
-    def smallest(self) -> int:
-        """Height and width of the smallest pictures that the net takes, in pixels."""
-        return self.least()[self.stem == "large"]
+    def smallest(self, stem: str | None = None) -> int:
+        """Height and width of the smallest pictures that the net takes, in pixels. `stem` is that of the weights that
+        it starts from, where these are known to have one."""
+        return self.least()[(stem if self.stem == "auto" else self.stem) == "large"]
 
     def load(self) -> Data:
-        least = self.smallest()
+        found = self._start()
+        if found is None:
+            data = self._data({}, None, False)
+        else:
+            facts, state = found
+            stem = facts.get("stem") or weights.stem(state)
+            start = {key: value for key, value in facts.items() if key not in ("classes", "stem")}
+            data = self._data(start, stem, self._channels(state, stem) == 3)
+            classes = data.spec["target"]["classes"]
+            rows = weights.head_rows(classes, facts["classes"]) if "classes" in facts else None
+            if "classes" in facts and rows is None:  # they were other classes, though perhaps as many
+                state = {name: value for name, value in state.items() if not self._gives_classes(name)}
+            new = self._new(data.spec, self._with_rows(state, rows))
+            data = replace(data, spec=data.spec | {"weights": start | {"new": new, "rows": rows}})
+        self._check(data.spec)
+        return data
+
+    def reload(self, spec: dict[str, Any]) -> Data:
+        return self._data(spec.get("weights", {}), spec.get("stem"), spec.get("grey", False))
+
+    def _data(self, start: dict[str, Any], stem: str | None, colour: bool) -> Data:
+        """The data, suiting weights of those facts and that stem; `colour`: grey pictures get three equal channels."""
+        least = self.smallest(stem)
         if self.size != "auto" and self.size < least:
+            of = " with the large stem of these weights" if self.stem == "auto" and stem == "large" else ""
             raise UserError(
-                f"{self.name()}: size must be at least {least} pixels, the smallest picture that this net takes; "
+                f"{self.name()}: size must be at least {least} pixels, the smallest picture that this net takes{of}; "
                 f"got {self.size}."
             )
-        start = self._start()
-        stem = None if start is None else weights.stem(start[1])
-        size = self.size if self.size != "auto" else PUBLISHED_SIZE if stem == "large" else None
+        learnt = tuple(start.get("size", (PUBLISHED_SIZE, PUBLISHED_SIZE))) if stem == "large" else None
         found = load(
             self.data,
             self.takes,
@@ -167,30 +198,36 @@ class Classifier(Recipe):
             valid=self.valid,
             test=self.test,
             skip_bad=self.skip_bad,
-            size=size,
+            size=learnt if self.size == "auto" else self.size,
             least=least,
         )
-        if start is not None and found.spec["shape"][0] == 1 and _channels(start[1]) == 3:
+        if colour and found.spec["shape"][0] == 1:
             found = in_colour(found)
         spec = found.spec
         counts = torch.bincount(found.train["label"], minlength=len(spec["target"]["classes"]))
         spec = spec | {"counts": counts.tolist()}
+        if start:
+            spec |= {"stem": stem, "weights": start}
+            if "mean" in start and len(start["mean"]) == spec["shape"][0]:
+                spec |= {"mean": start["mean"], "std": start["std"]}  # the body has learnt from pictures so scaled
+        return replace(found, spec=spec).shuffled(self.batch, self.seed)
+
+    def _check(self, spec: dict[str, Any]) -> None:
+        """Refuses knobs that do not go with data of these facts."""
+        side = min(spec["shape"][1:])
+        if self.crop != "auto" and self.crop >= side:
+            raise UserError(
+                f"{self.name()}: crop must be less than the pictures' shorter side, {side} pixels; got {self.crop}."
+            )
+        if self.colour and "colour" not in spec:
+            raise UserError(
+                f"{self.name()}: colour must be 0 for grey pictures, which have no colours to shift; got "
+                f"{self.colour:g}. --grain changes their brightness."
+            )
         with torch.device("meta"):
-            normalises = any(isinstance(module, nn.BatchNorm2d) for module in self.net(spec | {"stem": stem}).modules())
+            normalises = any(isinstance(module, nn.BatchNorm2d) for module in self.net(spec).modules())
         if self.batch == 1 and normalises:
             raise UserError(f"{self.name()}: batch must be at least 2, as this net normalises over it; got 1.")
-        if start is not None:
-            facts, state = start
-            spec |= {"stem": stem}
-            if "mean" in facts and len(facts["mean"]) == spec["shape"][0]:
-                spec |= {"mean": facts["mean"], "std": facts["std"]}  # the body has learnt from pictures so scaled
-            with torch.device("meta"):
-                shapes = {name: tuple(value.shape) for name, value in self.net(spec).state_dict().items()}
-            rows = weights.head_rows(spec["target"]["classes"], facts["classes"]) if "classes" in facts else None
-            fresh = weights.fits(shapes, self._with_rows(state, facts, rows), self.head, self.name())
-            kept = {key: value for key, value in facts.items() if key != "classes"}
-            spec |= {"weights": kept | {"new": fresh, "rows": rows}}
-        return found.__class__(spec, found.train, found.valid, found.test).shuffled(self.batch, self.seed)
 
     def model(self, spec: dict[str, Any]) -> nn.Module:
         net = self.net(spec)
@@ -206,15 +243,16 @@ class Classifier(Recipe):
             torch.tensor(colour["values"]),
             torch.tensor(colour["vectors"]).T.contiguous(),
             counts.mean() / counts.clamp_min(1),
-            spec.get("weights", {}).get("rows"),
         )
         return net
 
+    def inherit(self, model: nn.Module, spec: dict[str, Any]) -> None:
+        if "weights" in spec:
+            start = spec["weights"]
+            state = {name: value for name, value in self._state().items() if name not in start["new"]}
+            weights.load_into(model, self._with_rows(state, start["rows"]), self.head, self.name())
+
     def learner(self, model: nn.Module) -> Backprop:
-        start = self._start()
-        if start is not None:
-            facts, state = start
-            weights.load_into(model, self._with_rows(state, facts, _training(model).rows), self.head, self.name())
         if self.freeze:
             head = model.get_submodule(self.head)
             model.requires_grad_(False).eval()  # its statistics stay as they are, too
@@ -235,7 +273,7 @@ class Classifier(Recipe):
             l2=self.l2,
             momentum=self.momentum,
             head=self.head,
-            body_rate=1.0 if self.freeze else self.body_rate,
+            body_rate=self._body_rate(),
         )
         schedule = NAMED[self.schedule]
         return Backprop(model, objective, rule, judge=judge, schedule=schedule, clip_norm=self.clip_norm)
@@ -256,7 +294,7 @@ class Classifier(Recipe):
     def chosen(self, spec: dict[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         if self.size == "auto" and spec.get("stem") == "large":
-            found["size"] = f"{PUBLISHED_SIZE}, that of the weights"
+            found["size"] = f"{_sides(spec['shape'][1:])}, that of the weights"
         elif "scaled_from" in spec:
             found["size"] = f"{spec['shape'][1]} × {spec['shape'][2]}, scaled up from {_sides(spec['scaled_from'])}"
         if self.stem == "auto":
@@ -266,6 +304,8 @@ class Classifier(Recipe):
         if self.crop == "auto":
             found["crop"] = many(self._crop(spec["shape"]), "pixel")
         if "weights" in spec:
+            if self.body_rate == "auto" and not self.freeze:
+                found["body_rate"] = self._body_rate()
             start = spec["weights"]
             of = f" ({start['source']})" if start.get("source") else ""
             new = f"made new: {', '.join(start['new'])}" if start["new"] else "all of them taken"
@@ -275,7 +315,8 @@ class Classifier(Recipe):
     def work(self, spec: dict[str, Any]) -> float:
         with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counted:
             self.net(spec).eval()(torch.zeros(1, *spec["shape"]))
-        return 3 * counted.get_total_flops() / 2  # it counts a multiply-add as two; backward is twice the forward pass
+        # It counts a multiply-add as two. Backward is twice the forward pass; behind a frozen body there is none.
+        return (1 if self.freeze else 3) * counted.get_total_flops() / 2
 
     def protocol(self, spec: dict[str, Any]) -> dict[str, Any]:
         changes = {
@@ -283,7 +324,7 @@ class Classifier(Recipe):
             f"cropped by {self._crop(spec['shape'])}": self._crop(spec["shape"]),
             f"turned by {self.rotate:g}°": self.rotate,
             f"stretched by {self.stretch:g}": self.stretch,
-            f"colours shifted by {self.colour:g}": self.colour,
+            f"colours shifted by {self.colour:g}": self.colour and "colour" in spec,
             f"grain of {self.grain:g}": self.grain,
         }
         return {
@@ -322,21 +363,28 @@ class Classifier(Recipe):
     def _eighth(self, shape: Sequence[int]) -> int:
         return max(1, min(shape[1:]) // 8)
 
-    def _with_rows(self, state: dict[str, Tensor], facts: dict[str, Any], rows: list[int] | None) -> dict[str, Tensor]:
-        """The state with those rows of its last layer; without that layer where it has learnt other classes."""
-        if "classes" not in facts:
+    def _body_rate(self) -> float:
+        if self.freeze:
+            return 1.0  # all that learns is the last layer
+        if self.body_rate != "auto":
+            return self.body_rate
+        return 1.0 if self.weights is None and self.from_ is None else 0.1
+
+    def _gives_classes(self, name: str) -> bool:
+        return name.startswith(tuple(f"{layer}." for layer in (self.head, *self.beside)))
+
+    def _with_rows(self, state: dict[str, Tensor], rows: list[int] | None) -> dict[str, Tensor]:
+        """The state with those rows of the layers that give classes; None: as it is."""
+        if rows is None:
             return state
-        inside = f"{self.head}."
-        rest = {name: value for name, value in state.items() if not name.startswith(inside)}
-        own = {name: value for name, value in state.items() if name.startswith(inside)}
-        return rest if rows is None else rest | {name: value[rows] for name, value in own.items()}
+        return {name: value[rows] if self._gives_classes(name) else value for name, value in state.items()}
 
     def _start(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
         """The facts and the tensors of what it starts from, if anything."""
         if self.weights is not None and self.from_ is not None:
             raise UserError(f"{self.name()}: it must start from --weights or from --from; got both. Leave one out.")
         if self.weights is not None:
-            return weights.facts(self.weights), weights.read(self.weights)
+            return weights.facts(self.weights), self._state()
         if self.from_ is None:
             if self.freeze:
                 raise UserError(
@@ -345,30 +393,55 @@ class Classifier(Recipe):
                 )
             return None
         run = Run.open(self.from_)
-        system, spec = run.facts()["system"], run.spec()
-        if system != self.name():
+        if (system := run.facts()["system"]) != self.name():
             raise UserError(f"--from must name a run of {self.name()}; {self.from_} is one of {system}.")
-        state, best = run.weights(), run.path / "best.safetensors"
-        facts = {
-            "file": str(self.from_),
-            "sha256": weights.digest(best if best.exists() else run.path / "last.pt"),
-            "source": f"{system} on {spec['data']}",
-            "mean": spec["mean"],
-            "std": spec["std"],
-            "classes": spec["target"]["classes"],
+        state, best = self._state(), run.path / "best.safetensors"
+        known = {"file": self.from_, "sha256": weights.digest(best if best.exists() else run.path / "last.pt")}
+        return known | weights.of_run(run), state
+
+    def _state(self) -> dict[str, Tensor]:
+        """The tensors of what it starts from."""
+        if self.weights is not None:
+            return weights.read(self.weights)
+        assert self.from_ is not None
+        return Run.open(self.from_).weights()
+
+    def _new(self, spec: dict[str, Any], state: dict[str, Tensor]) -> list[str]:
+        """The names of the net's weights that must be made new. Refuses a state of another net."""
+        with torch.device("meta"):
+            shapes = {name: tuple(value.shape) for name, value in self.net(spec).state_dict().items()}
+        try:
+            return weights.fits(shapes, state, self.head, self.name())
+        except UserError:
+            if self.from_ is None:
+                raise
+            theirs = Run.open(self.from_).recipe()
+            other = {name: getattr(theirs, name) for name in self.built if getattr(theirs, name) != getattr(self, name)}
+            if self.stem not in ("auto", spec["stem"]):
+                other["stem"] = spec["stem"]
+            if not other:
+                raise
+            flags = " ".join(word for name, value in other.items() for word in typed(name, value))
+            raise UserError(f"{self.name()}: the net must be that of {self.from_}. Add {flags}.") from None
+
+    def _channels(self, state: dict[str, Tensor], stem: str | None) -> int:
+        """How many channels the pictures have from which these weights have learnt; 0 if they are another net's."""
+        any_data = {
+            "shape": [3, PUBLISHED_SIZE, PUBLISHED_SIZE],
+            "mean": [0.0] * 3,
+            "std": [1.0] * 3,
+            "target": {"classes": ["one", "other"]},
+            "stem": stem,
         }
-        return facts, state
+        with torch.device("meta"):
+            first = next(name for name, value in self.net(any_data).named_parameters() if value.dim() == 4)
+        return state[first].shape[1] if first in state and state[first].dim() == 4 else 0
 
 
 def _training(model: nn.Module) -> Training:
     found = model.training_only
     assert isinstance(found, Training)
     return found
-
-
-def _channels(state: dict[str, Tensor]) -> int:
-    """How many channels the pictures have from which these weights have learnt."""
-    return next((value.shape[1] for value in state.values() if value.dim() == 4), 0)
 
 
 def _sides(shape: list[int]) -> str:

@@ -183,7 +183,7 @@ def report(words: list[str]) -> int:
     from deepclassics.report.page import write
     from deepclassics.run import Run
 
-    print(write(Run.open(found["run"])))
+    print(write(Run.open(found["run"]), tell=lambda warning: print(warning, file=sys.stderr)))
     return 0
 
 
@@ -245,18 +245,28 @@ def look(words: list[str]) -> int:
     path, rest = _name(words, "look", "RUN")
     parser = Parser(
         f"deepclassics look {path}",
-        "What a classifier of pictures looks for, what excites its units, and which pixels its answers rest on.",
+        "What a classifier of pictures looks for, what excites its units, and which pixels its answers rest on.\n\n"
+        "Without pictures: the first kernels, and what excites the classes and units of a middle layer. With pictures\n"
+        "also what their answers rest on. With --unit what excites those units instead, without the kernels.\n"
+        "--shortcut and --fragility add their tests; alone, nothing else is drawn.",
     )
     parser.add_argument("image", metavar="IMAGE", nargs="*", help="pictures whose answers are explained")
     parser.add_argument("--unit", metavar="LAYER:NUMBER", action="append", help="what excites this unit most; repeat")
-    parser.add_argument("--class", metavar="NAME", dest="of_class", help="explain this class [the one answered]")
-    parser.add_argument("--layer", metavar="LAYER", help="where Grad-CAM looks [the last convolution]")
+    parser.add_argument(
+        "--class",
+        metavar="NAME",
+        dest="of_class",
+        help="explain why pictures get the score of this class [the one answered]",
+    )
+    parser.add_argument("--layer", metavar="LAYER", help="where Grad-CAM looks in pictures [the last convolution]")
     parser.add_argument(
         "--shortcut", metavar="{background,mark}", nargs="?", const="both",
         help="right answers when the background, or a mark in the corner, is swapped between classes [both]",
     )  # fmt: skip
     parser.add_argument("--fragility", action="store_true", help="right answers under small changes made to mislead")
-    parser.add_argument("--to", metavar="FOLDER", help="where the page is written [RUN/look]")
+    parser.add_argument(
+        "--to", metavar="FOLDER", help="a new folder, or that of an earlier page, which is replaced [RUN/look]"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object a line, the page's path the last")
     found = parser.split(rest)
     if found["shortcut"] not in (None, "both", "background", "mark"):

@@ -11,6 +11,7 @@ cores are 9 to 48 times slower than with one thread each.
 import copy
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -26,7 +27,7 @@ from torch import nn
 
 from deepclassics import __version__
 from deepclassics.data.streams import Stream
-from deepclassics.errors import UserError
+from deepclassics.errors import UserError, short
 from deepclassics.flags import Knobs
 from deepclassics.idle import cores, idle_cores
 from deepclassics.learn import Clock, Learner
@@ -102,6 +103,15 @@ class Host(Knobs):
                     module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return model.to(device)
 
+    def going_on(self, facts: dict[str, Any]) -> "Host":
+        """The same with what is left open as it was when the run began: `facts` are those of its host.json.
+
+        Sums over other numbers of threads round otherwise; a run that goes on must equal one that never stopped.
+        """
+        kept = facts | {"compile": {True: "on", False: "off"}.get(facts["compile"], facts["compile"])}  # once a truth
+        left = [name for name in ("threads", *CHOICES) if getattr(self, name) in (0, "auto")]
+        return self.model_copy(update={name: kept[name] for name in left})
+
     def settled(self, work: float, device: torch.device) -> "Host":
         """The same with "auto" replaced, but for compilation. `work` is that of an update, in multiply-adds."""
         large = work >= LARGE
@@ -123,11 +133,13 @@ class Host(Knobs):
         device = next(model.parameters()).device
         plain = self._seconds(learner_of(copy.deepcopy(model)), stream, steps, device)
         compiled = copy.deepcopy(model)
-        compiled.compile()
         try:
+            compiled.compile()
             found = self._seconds(learner_of(compiled), stream, steps, device)
         except Exception as error:  # no compiler, or one that fails: whatever it raises, the run can do without
-            return self.model_copy(update={"compile": "off"}), f"not compiled: {type(error).__name__}"
+            return self.model_copy(update={"compile": "off"}), f"not compiled: {uncompiled(error)}"
+        finally:
+            stream.drop()
         pays = found < PAYS * plain
         told = f"{'' if pays else 'not '}compiled: an update takes {1e3 * found:.0f} ms so, {1e3 * plain:.0f} ms plain"
         return self.model_copy(update={"compile": "on" if pays else "off"}), told
@@ -148,6 +160,15 @@ class Host(Knobs):
                 torch.cuda.synchronize(device)
             times.append(time.perf_counter() - begun)
         return min(times[2:])
+
+    def compile_faults(self) -> tuple[type[Exception], ...]:
+        """What torch raises where it cannot compile, which may be at any first use of the model; else nothing."""
+        if self.compile != "on":
+            return ()
+        from torch._dynamo.exc import TorchDynamoException  # takes seconds to import
+        from torch._inductor.exc import CppCompileError, InvalidCxxCompiler
+
+        return TorchDynamoException, CppCompileError, InvalidCxxCompiler
 
     def autocast(self, device: torch.device) -> AbstractContextManager[Any]:
         """Around one update: autocast keeps cast weights until it ends, so it must not outlive them. Where "auto" was
@@ -181,6 +202,19 @@ class Host(Knobs):
             "deepclassics": __version__,
             "commit": commit(),
         }
+
+
+def uncompiled(error: Exception) -> str:
+    """Why compilation failed, in one short clause."""
+    told = str(error)
+    if named := re.search(r"\berror: (.+)", told):  # the first that the compiler names
+        return short(named[1].rstrip("."))
+    if "No working C++ compiler" in told:
+        return "there is no working C++ compiler"
+    if "C++ compile error" in told:
+        return "the C++ compiler ended without naming an error, as where it is stopped or short of memory"
+    lines = [line.strip() for line in told.splitlines() if line.strip() and not line.startswith("backend=")]
+    return short((lines or [type(error).__name__])[0].rstrip("."))
 
 
 def has_bf16(device: torch.device) -> bool:

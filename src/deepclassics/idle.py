@@ -11,7 +11,13 @@ import time
 from pathlib import Path
 
 LEAST_SECONDS = 0.2  # of watching: /proc/stat counts in hundredths of a second
+MEMORY = Path("/proc/meminfo")
 GROUP = Path("/sys/fs/cgroup")  # where a container says what it may take
+# Its limit, what it uses, and of that the files kept in memory that are given up first; of both forms of such groups.
+LIMITS = (
+    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"),
+)
 
 
 def cores() -> int:
@@ -33,15 +39,19 @@ def idle_cores() -> int:
 def idle_memory() -> int:
     """The bytes of memory that are free for this process; 4 GiB where nothing tells."""
     try:
-        rows = dict(line.split(":") for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
+        rows = dict(line.split(":") for line in MEMORY.read_text(encoding="ascii").splitlines())
         free = int(rows["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError):
         return 4 << 30
-    try:
-        limit, used = ((GROUP / name).read_text(encoding="ascii").strip() for name in ("memory.max", "memory.current"))
-    except OSError:
-        return free
-    return free if limit == "max" else max(0, min(free, int(limit) - int(used)))
+    for *names, kept in LIMITS:
+        try:
+            limit, used, told = ((GROUP / name).read_text(encoding="ascii") for name in names)
+        except OSError:
+            continue
+        if limit.strip() != "max":
+            files = dict(row.split() for row in told.splitlines())
+            free = min(free, int(limit) - int(used) + int(files[kept]))
+    return max(0, free)
 
 
 def _busy_seconds() -> float | None:

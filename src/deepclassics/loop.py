@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from deepclassics.data import load
 from deepclassics.data.streams import Batch, Data, Stream
 from deepclassics.errors import UserError
-from deepclassics.host import CHOICES, Host
+from deepclassics.host import Host, uncompiled
 from deepclassics.learn import Box, Clock, Learner, Scores, device_of, look, untraced
 from deepclassics.progress import Telling
 from deepclassics.published import beside
@@ -61,7 +61,7 @@ class Plan:
 
 
 class Stopped(Exception):
-    """A signal asked the run to stop; it has finished its update and saved."""
+    """A signal asked the run to stop; it has finished its update and saved, or could not yet compile the net."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")
@@ -177,8 +177,13 @@ def fit(
                     raise Stopped(number)
     except NotFinite as fault:
         raise UserError(_autopsy(fault, keeper, data.train, plan, host, device)) from None
+    except host.compile_faults():
+        if stopping:  # a signal from the keyboard has ended the compiler, too
+            raise Stopped(max(stopping)) from None
+        raise
     finally:
         telling.end()
+        data.train.drop()
     keeper.save(step)
     # A learner that is done has found what it sought; otherwise the weights that were best on validation data stand.
     best = bool(plan.watch) and not learner.done
@@ -209,17 +214,17 @@ def carry_out(recipe: Recipe, path: Path, host: Host, telling: Telling | None = 
         return result
     asked = host
     if (path / "host.json").exists():
-        # Sums over other numbers of threads round otherwise; a run that goes on must equal one that never stopped.
-        kept = run.host()
-        left = [name for name in ("threads", *CHOICES) if getattr(host, name) in (0, "auto")]
-        host = host.model_copy(update={name: kept[name] for name in left})
+        host = host.going_on(run.host())
     device = host.place()
     try:
-        data = recipe.load().on(device, host.rank, host.ranks)
+        begun = (path / "last.pt").exists()
+        data = (recipe.reload(run.spec()) if begun else recipe.load()).on(device, host.rank, host.ranks)
         work = recipe.work(data.spec) * data.train.items
         host = host.settled(work, device)
         torch.manual_seed(recipe.seed)
         model = host.prepare(recipe.model(data.spec), device)
+        if not begun:
+            recipe.inherit(model, data.spec)
         learner = recipe.learner(model)
         plan = recipe.plan(data)
         host, timed = host.timed(recipe.learner, model, data.train, work, plan.steps)
@@ -254,6 +259,11 @@ def carry_out(recipe: Recipe, path: Path, host: Host, telling: Telling | None = 
         if host.leads:
             run.finish(result)
         return result
+    except host.compile_faults() as fault:
+        raise UserError(
+            f"--compile on: the net could not be compiled here: {uncompiled(fault)}. It takes a C++ compiler such as "
+            f"g++ and the headers of Python, on a GPU Triton as well. Install what is missing, or take --compile off."
+        ) from None
     finally:
         run.release()
         if dist.is_available() and dist.is_initialized():

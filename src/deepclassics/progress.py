@@ -1,7 +1,9 @@
 """What a run tells while it goes: a bar on a terminal, plain lines every few seconds elsewhere. All on stderr."""
 
+import sys
 import time
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -9,6 +11,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 PLAIN_SECONDS = 5.0  # between lines where the output is no terminal
 BAR_SECONDS = 0.1
 ESTIMATE_SECONDS = 3.0  # after which the whole is estimated
+
+Thing = TypeVar("Thing")
 
 
 class Telling:
@@ -71,6 +75,18 @@ class Telling:
         if self._bar:
             self._bar.stop()
             self._bar = None
+
+
+def telling(things: Sequence[Thing], what: str) -> Iterator[Thing]:
+    """The things one by one; where they take longer than some seconds, it says on stderr how far it has come."""
+    begun = last = time.perf_counter()
+    for done, thing in enumerate(things):
+        now = time.perf_counter()
+        if done and now - last >= PLAIN_SECONDS:
+            left = duration((now - begun) / done * (len(things) - done))
+            print(f"{what}: {done:,} of {len(things):,}, {left} left", file=sys.stderr)
+            last = now
+        yield thing
 
 
 def duration(seconds: float) -> str:

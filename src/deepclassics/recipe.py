@@ -65,12 +65,14 @@ class Published:
 class Picture:
     """One picture of a report. `draw` makes it when the page is written, so a missing data set costs one picture.
 
-    What is best read, as samples of text, is a picture too: then `draw` gives the text, shown as it is.
+    What is best read, as samples of text, is a picture too: then `draw` gives the text, shown as it is. `warning` is
+    what nobody may overlook, told where the page begins; "" where there is nothing to warn of.
     """
 
     title: str
     caption: str
     draw: "Callable[[], Figure | str]"
+    warning: Callable[[], str] = lambda: ""
 
 
 class Recipe(Knobs):
@@ -99,9 +101,16 @@ class Recipe(Knobs):
     def load(self) -> "Data":
         """The data it learns from, as streams of batches."""
 
+    def reload(self, spec: dict[str, Any]) -> "Data":
+        """The data of a run that has begun, read again. Their facts were `spec`; what it started from may be gone."""
+        return self.load()
+
     @abstractmethod
     def model(self, spec: dict[str, Any]) -> "nn.Module":
         """The net for data of these facts. Needs nothing but `spec`."""
+
+    def inherit(self, model: "nn.Module", spec: dict[str, Any]) -> None:
+        """Gives a new model what it starts from besides its first weights. Not called where a run goes on."""
 
     @abstractmethod
     def learner(self, model: "nn.Module") -> "Learner":

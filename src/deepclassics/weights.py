@@ -59,6 +59,7 @@ TELLING = {
 }
 SMALL = " (small stem)"  # for pictures of up to 64 pixels
 CIFAR = " (CIFAR)"  # nets that were published for pictures of 32 pixels
+LARGE = " (CIFAR, large stem)"  # the same for larger ones
 VGG = {8: 11, 10: 13, 13: 16, 16: 19}
 RESNET: dict[tuple[bool, tuple[int, ...]], int] = {
     (False, (2, 2, 2, 2)): 18, (False, (3, 4, 6, 3)): 34,
@@ -92,7 +93,8 @@ def digest(path: str | Path) -> str:
 
 
 def facts(path: str | Path) -> dict[str, Any]:
-    """What is known of a file, as JSON: "file", "sha256" and "source"; of a known source also "mean", "std", "classes".
+    """What is known of a file, as JSON: "file", "sha256" and "source"; of a known source also "mean", "std", "classes",
+    and what `of_run` tells.
 
     Known are torchvision's published files, whatever they are called now, and best.safetensors of a run of ours.
     """
@@ -116,12 +118,19 @@ def facts(path: str | Path) -> dict[str, Any]:
             "classes": list(imagenet().values()),
         }
     if path.name == "best.safetensors" and (path.parent / "recipe.json").is_file():
-        run = Run.open(path.parent)
-        spec = run.spec()
-        told |= {"source": f"{run.facts()['system']} on {spec['data']}"}
-        told |= {key: spec[key] for key in ("mean", "std") if key in spec}
-        told |= {key: spec["target"][key] for key in ("classes",) if key in spec.get("target", {})}
+        told |= of_run(Run.open(path.parent))
     return told
+
+
+def of_run(run: Run) -> dict[str, Any]:
+    """What is known of the weights of a run of ours; of a classifier of pictures also "stem" and "size", in pixels."""
+    from deepclassics.classifier import Classifier  # which reads weights through this module
+
+    recipe, spec = run.recipe(), run.spec()
+    told: dict[str, Any] = {"source": f"{recipe.name()} on {spec['data']}"}
+    told |= {key: spec[key] for key in ("mean", "std") if key in spec}
+    told |= {key: spec["target"][key] for key in ("classes",) if key in spec.get("target", {})}
+    return told | ({"stem": recipe.stem_of(spec), "size": spec["shape"][1:]} if isinstance(recipe, Classifier) else {})
 
 
 @cache
@@ -299,7 +308,7 @@ def _advice(expected: Mapping[str, tuple[int, ...]], state: Mapping[str, Tensor]
     first = next(iter(expected))
     wants, got = expected[first], tuple(state[first].shape) if first in state else ()
     if len(got) == 4 and got != tuple(wants) and (got[0], *got[2:]) == (wants[0], *wants[2:]):
-        return f" The file is for pictures of {got[1]} channels, the data have {wants[1]}. Leave --weights out."
+        return f" The file is for pictures of {got[1]} channels, the data have {wants[1]}. Start from other weights."
     name = recognise(state)
     if name is None or name == _name(expected):
         return ""
@@ -314,14 +323,16 @@ def _asked(name: str) -> tuple[str, str] | None:
     """The system and the flags that have a net of this name."""
     net = name.removesuffix(SMALL)
     stem = f"--stem {'large' if net == name else 'small'}"
+    if found := re.fullmatch(r"resnet(\d+) \(CIFAR(, large stem)?\)", net):
+        return "resnet", f"--depth {found[1]} --stem {'large' if found[2] else 'small'}"
     if net == "googlenet":
         return "inception", stem
     if found := re.fullmatch(r"alexnet( \(two towers\))?", net):
         return "alexnet", f"--towers {2 if found[1] else 1} {stem}"
     if found := re.fullmatch(r"vgg(\d+)(_bn)?", net):
         return "vgg", f"--depth {found[1]} --{'' if found[2] else 'no-'}norm {stem}"
-    if found := re.fullmatch(r"resnet(\d+)( \(CIFAR\))?", net):
-        return "resnet", f"--depth {found[1]}{'' if found[2] else f' {stem}'}"
+    if found := re.fullmatch(r"resnet(\d+)", net):
+        return "resnet", f"--depth {found[1]} {stem}"
     return None
 
 
@@ -365,10 +376,11 @@ def _resnet(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
     places = {tuple(name.split(".")[:2]) for name in shapes if re.match(r"layer\d+\.\d+\.", name)}
     blocks = tuple(sum(place[0] == f"layer{number}" for place in places) for number in (1, 2, 3, 4))
     narrow = "layer1.0.conv3.weight" in shapes
+    small = shapes["conv1.weight"][2:] == (3, 3)
     if blocks[3] == 0 and len(set(blocks[:3])) == 1 and not narrow:
-        return f"resnet{6 * blocks[0] + 2}{CIFAR}"
+        return f"resnet{6 * blocks[0] + 2}{CIFAR if small else LARGE}"
     if (narrow, blocks) not in RESNET:
         return None
     if shapes.get("layer1.0.conv2.weight") != (64, 64, 3, 3):
         return "a wide ResNet or ResNeXt"
-    return f"resnet{RESNET[narrow, blocks]}{SMALL if shapes['conv1.weight'][2:] == (3, 3) else ''}"
+    return f"resnet{RESNET[narrow, blocks]}{SMALL if small else ''}"

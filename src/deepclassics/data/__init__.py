@@ -40,7 +40,7 @@ def load(
     test: float = 0.2,
     target: str | None = None,
     skip_bad: bool = False,
-    size: int | None = None,
+    size: int | tuple[int, int] | None = None,
     least: int = 1,
     words: int = 0,
     alone: bool = False,
@@ -49,8 +49,8 @@ def load(
 
     `takes` are the kinds of data that will do. `valid` and `test` are the shares held back where the source itself has
     no such parts, and `seed` decides what is held back. `target` is the column of a table to be predicted; `skip_bad`
-    leaves pictures out that cannot be read; `size` is the height and width, in pixels, that pictures get, and where a
-    side would be under `least`, they are scaled up.
+    leaves pictures out that cannot be read; `size` is the height and width, in pixels, that pictures get, one number
+    where they are the same, and where a side would be under `least`, they are scaled up.
     `words` makes bags of so many words of a table's free text; a table whose rows may be `alone` needs no target.
 
     Raises:
@@ -126,7 +126,16 @@ def _kinds_of_file(path: Path, takes: Sequence[str]) -> list[str]:
     return kinds
 
 
-def _raw(data: str, kind: str, *, target: str | None, skip_bad: bool, size: int | None, least: int, alone: bool) -> Any:
+def _raw(
+    data: str,
+    kind: str,
+    *,
+    target: str | None,
+    skip_bad: bool,
+    size: int | tuple[int, int] | None,
+    least: int,
+    alone: bool,
+) -> Any:
     """What a set or a path holds, in the raw form of its kind."""
     from deepclassics.data import catalog
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from deepclassics.data.fetch import MISSING, File, fault, obtain, places, store
+from deepclassics.data.fetch import MISSING, File, expected, fault, had, obtain, places, store
 from deepclassics.errors import UserError, meant
 
 Count = int | tuple[int, int]  # exactly, or from least to most
@@ -137,17 +137,19 @@ def count(kind: str, raw: Any) -> dict[str, int]:
 
 def table(chosen: Sequence[str] = ()) -> list[dict[str, Any]]:
     """A row for every set, or for the chosen: set, title, kind, where ("embedded", "on this machine", "to be
-    fetched"), bytes (of its files) and licence. Files are looked for, not read."""
+    fetched"), bytes (of its files as they lie here, or would be fetched) and licence. Files are looked for, not
+    read."""
     rows = []
     for name in _known(chosen) or names():
         found = find(name)
-        if not found.FILES:
+        files = {expected(file) for file in found.FILES}
+        if not files:
             where = "embedded"
-        elif all(any(os.access(place, os.R_OK) for place in places(file)) for file in found.FILES):
+        elif all(any(os.access(place, os.R_OK) for place in places(file)) for file in files):
             where = "on this machine"
         else:
             where = "to be fetched"
-        size = sum(file.size for file in found.FILES)
+        size = sum(file.size for file in files)
         row = {"set": name, "title": title(name), "kind": found.KIND, "where": where, "bytes": size}
         rows.append({**row, "licence": found.LICENCE})
     return rows
@@ -161,9 +163,9 @@ def title(name: str) -> str:
 def fetch(chosen: Sequence[str]) -> list[dict[str, Any]]:
     """Have every file of the chosen sets on this machine. A row for every file: set, file, path, licence."""
     return [
-        {"set": name, "file": file.path, "path": str(obtain(file)), "licence": find(name).LICENCE}
+        {"set": name, "file": file.path, "path": str(path), "licence": find(name).LICENCE}
         for name in with_files(chosen)
-        for file in find(name).FILES
+        for file, path in _had(name)
     ]
 
 
@@ -175,16 +177,19 @@ def verify(chosen: Sequence[str] = ()) -> list[dict[str, Any]]:
     """
     rows: list[dict[str, Any]] = []
     for name in _known(chosen) or names():
-        whole = True
-        for file in find(name).FILES:
-            faults = {path: fault(file, path) for path in places(file)}
-            faults = {path: wrong for path, wrong in faults.items() if wrong != MISSING}
-            whole = whole and "" in faults.values()
-            rows += [
-                {"set": name, "path": str(path), "right": not wrong, "says": wrong or "has the right SHA-256"}
-                for path, wrong in faults.items()
-            ] or [{"set": name, "path": str(places(file)[0]), "right": None, "says": "is not on this machine"}]
-        if whole:
+        files = find(name).FILES
+        found = {form: _faults(form) for form in {form: None for file in files for form in file.forms}}
+        rows += [
+            {"set": name, "path": str(path), "right": not wrong, "says": wrong or "has the right SHA-256"}
+            for faults in found.values()
+            for path, wrong in faults.items()
+        ]
+        rows += [
+            {"set": name, "path": str(places(file)[0]), "right": None, "says": "is not on this machine"}
+            for file in files
+            if not any(found[form] for form in file.forms)
+        ]
+        if all(any("" in found[form].values() for form in file.forms) for file in files):
             try:
                 counts = count(find(name).KIND, read(name))
                 says = ", ".join(f"{what} {number:,}" for what, number in counts.items())
@@ -201,13 +206,24 @@ def bundle(chosen: Sequence[str], folder: Path) -> list[dict[str, Any]]:
         raise UserError(f"A bundle must go into a folder; {folder} is a file. Name a folder, or a new one, after --to.")
     rows = []
     for name in with_files(chosen):
-        for file in find(name).FILES:
-            source, target = obtain(file), folder / file.path
+        for file, source in _had(name):
+            target = folder / file.path
             if fault(file, target):
                 wrong = store(file, target, [source.read_bytes()])
                 assert not wrong, f"{source} {wrong}"
             rows.append({"set": name, "file": file.path, "path": str(target), "licence": find(name).LICENCE})
     return rows
+
+
+def _had(name: str) -> list[tuple[File, Path]]:
+    """The files that a set is read from, each once, and where they lie; fetched if need be."""
+    return list(dict.fromkeys(had(file) for file in find(name).FILES))
+
+
+def _faults(file: File) -> dict[Path, str]:
+    """Where on this machine something lies under the name of `file`, and why it is not that; "" where it is."""
+    faults = {path: fault(file, path) for path in places(file)}
+    return {path: wrong for path, wrong in faults.items() if wrong != MISSING}
 
 
 def with_files(chosen: Sequence[str]) -> list[str]:

@@ -29,7 +29,7 @@ from deepclassics import __version__
 from deepclassics.errors import UserError
 
 TIMEOUT = 20.0  # seconds that a server may be silent
-MOST = 80  # times the size of the file as we know it: an address may serve it in another packing
+MOST = 64  # times the size of the file as we know it: an address may serve it in another packing
 SLOWEST = 1000  # bytes per second; below it, over TIMEOUT, a server counts as stalled
 CHUNK = 1 << 18  # bytes
 LARGE = 2_000_000  # bytes; above it progress is shown
@@ -54,6 +54,12 @@ class File:
     urls: tuple[str, ...]
     content_sha256: tuple[str, ...] = ()
     other_sha256: tuple[str, ...] = ()  # of other files that hold it too, such as the authors' larger archive
+    within: "File | None" = None  # a public file that holds it beside others; had, and kept under its own name, instead
+
+    @property
+    def forms(self) -> tuple["File", ...]:
+        """The files that it can be read from, best first."""
+        return (self, self.within) if self.within else (self,)
 
 
 class _Broken(Exception):
@@ -97,8 +103,25 @@ def places(file: File) -> list[Path]:
     return [cache() / file.path] + ([source / file.path] if isinstance(source, Path) else [])
 
 
+def addresses(file: File) -> list[str]:
+    """Where on the net a file may lie: in the mirror if that is an address, then at its public ones."""
+    source = mirror()
+    return [f"{source}/{file.path}", *file.urls] if isinstance(source, str) else list(file.urls)
+
+
+def expected(file: File) -> File:
+    """The form of it that is here, else the one that would be fetched. Files are looked for, not read."""
+    here = [form for form in file.forms if any(os.access(place, os.R_OK) for place in places(form))]
+    return next(iter([*here, *(form for form in file.forms if addresses(form)), file]))
+
+
 def obtain(file: File, timeout: float = TIMEOUT) -> Path:
-    """A path that holds the right bytes of `file`, from the cache, the mirror or the net.
+    """A path that holds the right bytes of `file`, or of the file that it lies within: see `had`."""
+    return had(file, timeout)[1]
+
+
+def had(file: File, timeout: float = TIMEOUT) -> tuple[File, Path]:
+    """The form of `file` that could be had, and where it lies: in the cache, the mirror, or now fetched from the net.
 
     `timeout`: seconds that a server may be silent.
 
@@ -106,28 +129,27 @@ def obtain(file: File, timeout: float = TIMEOUT) -> Path:
         UserError: no place had it: names the file, the cause at every place, and the remedy.
     """
     causes = []
-    target, *elsewhere = places(file)
-    for path in (target, *elsewhere):
-        wrong = fault(file, path)
-        if not wrong:
-            return path
-        if path != target or wrong != MISSING:  # that the cache lacks a file is no cause
-            causes.append(f"{path} {wrong}")
-    source = mirror()
-    addresses = [f"{source}/{file.path}"] if isinstance(source, str) else []
-    addresses += file.urls
+    for form in file.forms:
+        for path in places(form):
+            wrong = fault(form, path)
+            if not wrong:
+                return form, path
+            if path != cache() / form.path or wrong != MISSING:  # that the cache lacks a file is no cause
+                causes.append(f"{path} {wrong}")
     if offline():
         causes.append("the network is forbidden (--offline or DEEPCLASSICS_OFFLINE)")
-        addresses = []
-    for address in addresses:
-        wrong = store(file, target, _watched(file, _download(address, timeout, MOST * file.size)))
-        if not wrong:
-            return target
-        causes.append(f"{address} {wrong}")
+    else:
+        for form in file.forms:
+            for address in addresses(form):
+                wrong = store(form, cache() / form.path, _watched(form, _download(address, timeout, MOST * form.size)))
+                if not wrong:
+                    return form, cache() / form.path
+                causes.append(f"{address} {wrong}")
+    public = file.forms[-1]
     raise UserError(
         f"{file.path} could not be had: {'; '.join(causes)}. Set DEEPCLASSICS_MIRROR to a folder or an address that "
         f"has it (`deepclassics data bundle` makes such a folder on another machine), or put the file of SHA-256 "
-        f"{file.sha256} at {target}."
+        f"{public.sha256} at {cache() / public.path}."
     )
 
 

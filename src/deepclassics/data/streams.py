@@ -46,39 +46,61 @@ class Stored:
     """A column whose rows are made when they are asked for, because all of them together would fill the memory.
 
     It stands for a tensor, (N, ...) of uint8, and has of it what is asked of a column: len, shape, dtype, device, and
-    rows by a number, a slice, numbers or truths. `place` is the device of the batches; rows are made on the processor.
+    rows by a number, a slice, numbers or truths. `place` is the device of the batches; rows are made on the processor,
+    by the threads of `pool`; None: those of all streams.
     """
 
     dtype = torch.uint8
     device = torch.device("cpu")
 
     def __init__(
-        self, make: Callable[[int], np.ndarray], shape: Sequence[int], place: torch.device | str = "cpu"
+        self,
+        make: Callable[[int], np.ndarray],
+        shape: Sequence[int],
+        place: torch.device | str = "cpu",
+        pool: ThreadPoolExecutor | None = None,
     ) -> None:  # make: number of a row -> (...) of uint8
-        self.make, self.shape, self.place = make, torch.Size(shape), torch.device(place)
-        self._begun: dict[tuple[int, ...], tuple[Tensor, list[Future[None]]]] = {}
+        self.make, self.shape, self.place, self.pool = make, torch.Size(shape), torch.device(place), pool
+        self._begun: dict[bytes, tuple[Tensor, list[Future[None]]]] = {}  # by the numbers of the rows
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, index: Any) -> Tensor:
-        numbers = torch.arange(len(self))[index]
+        numbers = self._numbers(index)
         if not numbers.dim():
             return self[numbers[None]][0]
-        wanted = tuple(numbers.tolist())
-        rows, jobs = self._begun.pop(wanted) if wanted in self._begun else self._start(wanted)
+        wanted = numbers.numpy().tobytes()
+        rows, jobs = self._begun.pop(wanted) if wanted in self._begun else self._start(numbers.tolist())
         for job in jobs:
             job.result()
         return rows
 
     def begin(self, index: Tensor | slice) -> None:
         """Starts on rows that will be asked for soon; of rows begun and not fetched, the oldest are given up."""
-        wanted = tuple(torch.arange(len(self))[index].tolist())
+        numbers = self._numbers(index)
+        wanted = numbers.numpy().tobytes()
         if wanted not in self._begun:
-            self._begun[wanted] = self._start(wanted)
-        while len(self._begun) > AHEAD + 1:
+            self._begun[wanted] = self._start(numbers.tolist())
+        self._keep(AHEAD + 1)
+
+    def drop(self) -> None:
+        """Gives up all rows that were begun."""
+        self._keep(0)
+
+    def _keep(self, count: int) -> None:
+        while len(self._begun) > count:
             for job in self._begun.pop(next(iter(self._begun)))[1]:
                 job.cancel()
+
+    def _numbers(self, index: Any) -> Tensor:
+        """The numbers of rows at an index. Those of a batch come as they are: N numbers a batch would cost more than
+        it."""
+        if isinstance(index, slice):
+            return torch.arange(*index.indices(len(self)))
+        if isinstance(index, Tensor) and index.dtype == torch.int64:
+            return index
+        return torch.arange(len(self))[index]
 
     def _start(self, numbers: Sequence[int]) -> tuple[Tensor, list[Future[None]]]:
         """Rows that are being filled, and the jobs that fill them."""
@@ -96,13 +118,14 @@ class Stored:
                 filled[place] = self.make(numbers[place])
 
         share = -(-len(numbers) // (4 * cores()))  # some jobs a thread: pictures differ in size
+        pool = self.pool or workers()
         return rows, [
-            workers().submit(fill, begin, min(begin + share, len(numbers)))
+            pool.submit(fill, begin, min(begin + share, len(numbers)))
             for begin in range(0, len(numbers), max(1, share))
         ]
 
     def to(self, device: torch.device | str) -> "Stored":
-        return Stored(self.make, self.shape, device)
+        return Stored(self.make, self.shape, device, self.pool)
 
 
 class Columns:
@@ -134,6 +157,11 @@ class Columns:
         """Starts on the stored rows of examples that will be taken soon."""
         for column in self.stored:
             column.begin(index)
+
+    def drop(self) -> None:
+        """Gives up the stored rows that were begun."""
+        for column in self.stored:
+            column.drop()
 
     def take(self, index: Tensor | slice) -> Batch:
         """The examples at `index`, (B,) of int64 or a slice, as a batch: {column: (B, ...)}."""
@@ -182,6 +210,10 @@ class Stream(ABC):
     @abstractmethod
     def on(self, device: torch.device, rank: int = 0, ranks: int = 1) -> "Stream":
         """The same stream with its examples on `device` and this rank's share of every batch."""
+
+    def drop(self) -> None:
+        """Gives up the batches that were begun ahead of their time: none will be asked for soon."""
+        return
 
     def __iter__(self) -> Iterator[Batch]:
         return (self.at(position) for position in range(len(self)))
@@ -238,6 +270,9 @@ class Shuffled(Stream):
         for ahead in range(AHEAD + 1) if self.columns.stored else ():
             self.columns.begin(self._index(position + ahead))
         return self.columns.take(self._index(position))
+
+    def drop(self) -> None:
+        self.columns.drop()
 
     def _index(self, position: int) -> Tensor:
         """The numbers of this rank's share of a batch, (B / ranks,) of int64."""
@@ -325,6 +360,9 @@ class Opened(Stream):
 
     def at(self, position: int) -> Batch:
         return self._rest.at(position - 1) if position else self.columns.take(slice(None))
+
+    def drop(self) -> None:
+        self.columns.drop()
 
     def on(self, device: torch.device, rank: int = 0, ranks: int = 1) -> "Opened":
         return replace(self, columns=self.columns.to(device))

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from deepclassics.layers.pictures import precisely
+
 
 def mirrored(image: Tensor) -> Tensor:  # (B, C, H, W) -> the same
     """Left and right exchanged in half of the pictures, by chance."""
@@ -59,8 +61,9 @@ def turned(image: Tensor, degrees: float, stretch: float) -> Tensor:  # (B, C, H
         ],
         1,
     )
-    grid = F.affine_grid(maps, list(image.shape), align_corners=False)
-    return F.grid_sample(image, grid, padding_mode="border", align_corners=False)
+    with precisely(image):
+        grid = F.affine_grid(maps, list(image.shape), align_corners=False)
+        return F.grid_sample(image, grid, padding_mode="border", align_corners=False)
 
 
 def coloured(
@@ -69,7 +72,8 @@ def coloured(
     """Each picture's colours shifted by Σᵢ αᵢ λᵢ pᵢ, α normal of deviation `strength`, λᵢ and pᵢ (the columns of
     `vectors`) the eigenvalues and eigenvectors of the colours' covariance (Krizhevsky et al. 2012, section 4.1)."""
     alpha = torch.randn(len(image), 3, device=image.device) * strength
-    return image + ((alpha * values) @ vectors.T)[:, :, None, None]
+    with precisely(image):
+        return image + ((alpha * values) @ vectors.T)[:, :, None, None]
 
 
 def noised(image: Tensor, deviation: float) -> Tensor:  # (B, C, H, W) -> the same

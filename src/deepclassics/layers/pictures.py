@@ -24,6 +24,11 @@ class Standardise(nn.Module):
         return torch.addcmul(self.shift, image, self.scale)
 
 
+def precisely(image: Tensor) -> torch.autocast:
+    """Where pictures are changed, autocast is off: a place in a picture has more digits than bfloat16 holds."""
+    return torch.autocast(image.device.type, enabled=False)
+
+
 def distorted(image: Tensor, strength: float) -> Tensor:  # (B, C, H, W) -> the same
     """Each picture under a random affine map: shift, scale, squeeze and shear (LeCun et al. 1998, section III.B).
 
@@ -40,5 +45,6 @@ def distorted(image: Tensor, strength: float) -> Tensor:  # (B, C, H, W) -> the 
         ],
         1,
     )
-    grid = F.affine_grid(maps, list(image.shape), align_corners=False)
-    return F.grid_sample(image, grid, align_corners=False)
+    with precisely(image):
+        grid = F.affine_grid(maps, list(image.shape), align_corners=False)
+        return F.grid_sample(image, grid, align_corners=False)

@@ -74,7 +74,7 @@ class Evidence:
     def _splits(self) -> Splits | UserError:
         """The data, or why there are none: a dead address is tried once, not once a picture."""
         try:
-            data = self.recipe.load()
+            data = self.recipe.reload(self.spec)
         except UserError as error:
             return error
         changed = difference(self.spec, data.spec, "")

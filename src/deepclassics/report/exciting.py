@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from deepclassics.data.streams import Columns
+from deepclassics.progress import telling
 from deepclassics.report.maximise import excitation
 from deepclassics.report.stages import SCORES, Layer, fields, outputs
 
 AT_ONCE = 2**18  # pixels of the pictures that go through the net together
+COUNT = 9  # pictures a unit
 
 
 @dataclass(frozen=True)
@@ -28,19 +30,23 @@ class Strongest:
 
 
 def strongest(
-    model: nn.Module, columns: Columns, wanted: Mapping[str, Sequence[int]], *, count: int, most: int
+    model: nn.Module, columns: Columns, wanted: Mapping[str, Sequence[int]], *, most: int, count: int = COUNT
 ) -> dict[str, Strongest]:
-    """The `count` strongest pictures for the `wanted` units, {layer: units}, among `most` evenly spread over all."""
+    """The `count` strongest pictures for the `wanted` units, {layer: units}, among `most` evenly spread over all.
+
+    Every picture goes through the net once, for all layers together.
+    """
     index = torch.linspace(0, len(columns) - 1, min(most, len(columns))).round().long()
     found: dict[str, list[Tensor]] = {layer: [] for layer in wanted}
     with torch.no_grad():
-        for piece in index.split(max(1, AT_ONCE // columns["image"].shape[-2:].numel())):
+        pieces = index.split(max(1, AT_ONCE // columns["image"].shape[-2:].numel()))
+        for piece in telling(pieces, "Training pictures that excite units, batches"):
             seen = outputs(model, columns.take(piece)["image"], list(wanted))
             for layer, units in wanted.items():
                 found[layer].append(excitation(seen[layer])[:, list(units)])
     best = {}
-    for layer, pieces in found.items():
-        value, place = torch.cat(pieces).T.topk(min(count, len(index)))
+    for layer, values in found.items():
+        value, place = torch.cat(values).T.topk(min(count, len(index)))
         best[layer] = Strongest(index[place], value, len(index))
     return best
 

@@ -4,11 +4,12 @@ Letters: C channels, H by W pixels, F feature maps.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
+from deepclassics.report.stages import outputs
 from deepclassics.report.style import sheet
 
 if TYPE_CHECKING:
@@ -23,19 +24,24 @@ def features(model: nn.Module, image: Tensor, modules: Sequence[str]) -> "Figure
     Each layer has one scale for all its maps: white is 0 there, and the deepest orange or blue its largest magnitude,
     above or below 0.
     """
-    outputs = _outputs(model, image, modules)
-    boards = [_mosaic(output[:MOST]) if output.dim() == 3 else output[None] for output in outputs]
+    with torch.no_grad():
+        seen = outputs(model, image[None], modules)
+    # Maps of one pixel, as of LeNet's C5, are units.
+    made = [
+        out if out.dim() == 3 and out[0].numel() > 1 else out.flatten() for out in (seen[name][0] for name in modules)
+    ]
+    boards = [_mosaic(output[:MOST]) if output.dim() == 3 else output[None] for output in made]
     width = 7.6
     # A board of maps keeps its proportions over the width of the picture; a strip of units is a third of an inch high.
     heights = [1.0, *[
         width * board.shape[0] / board.shape[1] if output.dim() == 3 else 0.33
-        for board, output in zip(boards, outputs, strict=True)
+        for board, output in zip(boards, made, strict=True)
     ]]  # fmt: skip
     figure = sheet(width, sum(heights) + 0.36 * len(heights))
     panels = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False).ravel()
     panels[0].imshow((image[0] if len(image) == 1 else image.movedim(0, -1)).numpy(), cmap="gray", vmin=0, vmax=1)
     panels[0].set_title(f"input: {_size(image)}")
-    for panel, name, output, board in zip(panels[1:], modules, outputs, boards, strict=True):
+    for panel, name, output, board in zip(panels[1:], modules, made, boards, strict=True):
         maps = output.dim() == 3
         most = float(board.nan_to_num().abs().max()) or 1.0
         panel.imshow(board.numpy(), cmap="PuOr_r", vmin=-most, vmax=most, interpolation="nearest",
@@ -43,7 +49,7 @@ def features(model: nn.Module, image: Tensor, modules: Sequence[str]) -> "Figure
         told = f"{len(output)} maps of {_size(output)}" if maps else f"{len(output)} units"
         only = f", the first {MOST}" if maps and len(output) > MOST else ""
         panel.set_title(f"{name}: {told}{only}, from {float(output.min()):.3g} to {float(output.max()):.3g}")
-    for panel, output in zip(panels, [image, *outputs], strict=True):
+    for panel, output in zip(panels, [image, *made], strict=True):
         numbered = output.dim() == 1 and len(output) <= 30
         panel.set_xticks(range(len(output)) if numbered else [])
         panel.set_yticks([])
@@ -55,27 +61,6 @@ def features(model: nn.Module, image: Tensor, modules: Sequence[str]) -> "Figure
 
 def _size(maps: Tensor) -> str:
     return f"{maps.shape[-2]} × {maps.shape[-1]}"
-
-
-def _outputs(model: nn.Module, image: Tensor, modules: Sequence[str]) -> list[Tensor]:
-    """The output of each named module, (F, H, W) or (F,)."""
-    seen: dict[str, Tensor] = {}
-
-    def listen(name: str) -> Any:
-        def note(module: nn.Module, inputs: Any, output: Tensor) -> None:
-            seen[name] = output[0].detach().clone()  # a ReLU after it may work in place
-
-        return model.get_submodule(name).register_forward_hook(note)
-
-    handles = [listen(name) for name in modules]
-    try:
-        with torch.no_grad():
-            model(image[None])
-    finally:
-        for handle in handles:
-            handle.remove()
-    # Maps of one pixel, as of LeNet's C5, are units.
-    return [out if out.dim() == 3 and out[0].numel() > 1 else out.flatten() for out in map(seen.__getitem__, modules)]
 
 
 def _mosaic(maps: Tensor) -> Tensor:  # (F, H, W) -> (rows (H + 1), columns (W + 1)), gaps not a number

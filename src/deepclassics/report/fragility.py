@@ -2,7 +2,9 @@
 
 - Fast gradient sign (Goodfellow, Shlens, Szegedy 2015, section 4): one step along the sign of the loss's gradient.
 - Projected gradient (Madry et al. 2018, section 2.1): many such steps from a random start, none out of reach.
-- A patch (Brown et al. 2017): one small square for all pictures, learnt on training pictures, laid anywhere on others.
+- A patch (after Brown et al. 2017): one small square for all pictures, learnt on training pictures, laid anywhere on
+  others. Theirs is learnt towards one class, turned and scaled, to bear being photographed; this one is to mislead to
+  any class, and is laid upright, at its size, on the picture's own pixels. Whether it works in print is not tried.
 
 Beside them stand random noise of the same size and random patches, which a net should bear and mostly does. Notes:
 S167, C024. The net is attacked through its scores, with its weights known; nothing in it is changed.
@@ -17,7 +19,6 @@ Letters: B pictures a batch, N pictures, C channels, H by W pixels, K classes, S
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,26 +26,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from deepclassics.data.streams import Columns
+from deepclassics.data.streams import Columns, InOrder
 from deepclassics.errors import UserError
 from deepclassics.learn import untraced
 from deepclassics.metrics import wilson
+from deepclassics.progress import telling
 from deepclassics.recipe import Picture
 from deepclassics.report.html import table
-from deepclassics.report.page import drawn
-from deepclassics.report.shortcut import board
+from deepclassics.report.pitfalls import at_once, of_all, slopes, told
 from deepclassics.report.style import BLUE, FAINT, MARKERS, ORANGE, PALETTE, VERMILLION, drawable, grid, percent, sheet
+from deepclassics.report.tiles import answered
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from deepclassics.report.evidence import Evidence
 
-PICTURES = 300  # of the test part, at most
+PICTURES, FEWEST = 300, 30  # of the test part
+PIXELS = 4_000_000  # of all of them, a channel
+WORK = 1e13  # multiply-adds of the attacks, and again of the patch: minutes on two cores
 STRENGTHS = (1, 2, 4, 8, 16, 32, 64)  # the most by which a pixel may change, in 1/255
 STEPS = 10  # of projected gradient
 AREA = 0.05  # of the picture, that a patch may cover
-UPDATES, BATCH = 200, 64  # of a patch
+UPDATES, BATCH, LEAST = 200, 64, 8  # of a patch: updates, pictures of one, and of a large net's at least
 SEED = 0
 SHOWN = 6  # pictures
 PRINT = 512  # pixels, the side of the patch's file at least
@@ -62,9 +66,7 @@ def margin(scores: Tensor, label: Tensor) -> Tensor:  # (B, K), (B,) -> (B,)
 
 def slope(model: nn.Module, image: Tensor, label: Tensor) -> Tensor:  # (B, C, H, W), (B,) -> (B, C, H, W)
     """The gradient of the margin along the pixels."""
-    with torch.enable_grad():
-        asked = image.detach().requires_grad_()
-        return torch.autograd.grad(margin(model(asked), label).sum(), asked)[0]
+    return slopes(model, image, lambda scores, rows: margin(scores, label[rows]))
 
 
 def fast_sign(model: nn.Module, image: Tensor, label: Tensor, strength: float) -> Tensor:  # (B, C, H, W) in [0, 1]
@@ -113,20 +115,25 @@ def laid(image: Tensor, patch: Tensor, generator: torch.Generator) -> Tensor:  #
     return torch.where(within[:, None], placed.movedim(-1, 1), image)
 
 
-def learnt_patch(model: nn.Module, train: Columns, size: int, updates: int, generator: torch.Generator) -> Tensor:
+def learnt_patch(
+    model: nn.Module, train: Columns, size: int, updates: int, generator: torch.Generator, count: int = BATCH
+) -> Tensor:
     """A patch (C, S, S) in [0, 1] that turns the answers to training pictures, wherever it lies on them.
 
     Adam on the mean of max(0, 2 - margin): pictures that are well misled no longer count, so that it is learnt on the
-    others. After every update it is brought back to what can be printed.
+    others. An update takes `count` pictures, and after it the patch is brought back to what can be printed.
     """
-    channels = train.take(torch.arange(1))["image"].shape[1]
-    patch = torch.rand(channels, size, size, generator=generator).requires_grad_()
+    first = train.take(torch.arange(1))["image"]
+    together = at_once(model, first)
+    patch = torch.rand(first.shape[1], size, size, generator=generator).requires_grad_()
     optimizer = torch.optim.Adam([patch], lr=0.05)
-    for _ in range(updates):
-        batch = train.take(torch.randint(len(train), (BATCH,), generator=generator))
-        with torch.enable_grad():
-            loss = F.relu(2 - margin(model(laid(batch["image"], patch, generator)), batch["label"])).mean()
-            (patch.grad,) = torch.autograd.grad(loss, patch)
+    for _ in telling(range(updates), "The patch"):
+        batch = train.take(torch.randint(len(train), (count,), generator=generator))
+        patch.grad = torch.zeros_like(patch)
+        for image, label in zip(batch["image"].split(together), batch["label"].split(together), strict=True):
+            with torch.enable_grad():
+                loss = F.relu(2 - margin(model(laid(image, patch, generator)), label)).sum() / count
+                patch.grad += torch.autograd.grad(loss, patch)[0]
         optimizer.step()
         patch.data.clamp_(0, 1)
     return patch.detach()
@@ -161,7 +168,11 @@ def attack(evidence: "Evidence") -> Attacked:
     if not isinstance(splits.test, Columns) or not isinstance(splits.train, Columns) or not len(splits.test):
         raise UserError("A test of fragility needs training and test pictures; this run has none.")
     generator = torch.Generator().manual_seed(SEED)
-    index = torch.randperm(len(splits.test), generator=generator)[:PICTURES].sort().values
+    height, width = evidence.spec["shape"][1:]
+    work = max(1.0, evidence.recipe.work(evidence.spec))
+    tries = len(STRENGTHS) * (STEPS + 3)  # of a picture: passes through the net
+    most = max(FEWEST, min(PICTURES, PIXELS // (height * width), int(WORK / (tries * work))))
+    index = torch.randperm(len(splits.test), generator=generator)[:most].sort().values
     taken = splits.test.take(index)
     image, label = taken["image"], taken["label"]
     with untraced(model):
@@ -170,7 +181,7 @@ def attack(evidence: "Evidence") -> Attacked:
         standing = clean == label
         enough = int(standing.sum()) / 2
         at, changed, answers = 0, {}, {}
-        for strength in STRENGTHS:
+        for strength in telling(STRENGTHS, "Small changes"):
             worst = image.clone()
             if standing.any():
                 worst[standing] = projected(model, image[standing], label[standing], strength / 255, STEPS, generator)
@@ -192,8 +203,8 @@ def attack(evidence: "Evidence") -> Attacked:
                         model, image[left_out], label[left_out], strength / 255, STEPS, generator
                     )
                     answers["projected gradient"] = _answers(model, worst)
-        size = side(*image.shape[-2:])
-        patch = learnt_patch(model, splits.train, size, UPDATES, generator)
+        size, count = side(height, width), max(LEAST, min(BATCH, int(WORK / (UPDATES * work))))
+        patch = learnt_patch(model, splits.train, size, UPDATES, generator, count)
         dice = torch.rand(len(image), image.shape[1], size, size, generator=generator)
         places = int(torch.randint(2**31, (1,), generator=generator))  # the same for both
         patched = {
@@ -205,7 +216,7 @@ def attack(evidence: "Evidence") -> Attacked:
 
 
 def _answers(model: nn.Module, image: Tensor) -> Tensor:  # (N, C, H, W) -> (N,)
-    return torch.cat([model(piece).argmax(1) for piece in image.split(100)])
+    return torch.cat([model(batch["image"]).argmax(1) for batch in InOrder(Columns(image=image), PICTURES)])
 
 
 def section(evidence: "Evidence", folder: Path) -> tuple[str, list[dict[str, Any]]]:
@@ -219,8 +230,8 @@ def section(evidence: "Evidence", folder: Path) -> tuple[str, list[dict[str, Any
     pictures = [
         Picture(
             "Right answers against strength",
-            "Share of right answers when no pixel changes by more than the strength, with 95 % intervals. Levels: with "
-            "a patch laid anywhere.",
+            "Share of right answers when no pixel changes by more than the strength and, on the right, with a patch "
+            "laid anywhere; with 95 % intervals.",
             lambda: curves(found),
         ),
         Picture(
@@ -230,20 +241,18 @@ def section(evidence: "Evidence", folder: Path) -> tuple[str, list[dict[str, Any
             lambda: examples(found, classes),
         ),
     ]
-    count = f"All {found.whole:,}" if found.whole == len(found.image) else f"{len(found.image):,} of {found.whole:,}"
-    html = [f'<p class="verdict">{escape(sentence)}</p>' for sentence in _sentences(found, rows)]
-    html.append(
-        f"<p>{count} test pictures; the net's own scores, of each picture once. Every attack knows the weights.</p>"
+    tried = (
+        f"{of_all(len(found.image), found.whole)}; the net's own scores, of each picture once. Every attack knows the "
+        f"weights."
     )
-    html.append(_table(found))
-    html += [drawn(each, k, folder) for k, each in enumerate(pictures, 1)]
-    html.append(
-        f'<h3>The patch</h3><figure><img src="patch.png" width="192" height="192" alt="The patch">'
-        f"<figcaption>{size} × {size} pixels, {percent(share)} of a picture of {width} × {height}. Printed so that it "
-        f"is {percent(size / width, 0)} as wide as what the camera sees, it can be held into the picture: "
-        f"<code>patch.png</code>.</figcaption></figure>"
+    html = told("fragility", _sentences(found, rows), tried, _table(found), pictures, folder)
+    html += (
+        f'\n<h3>The patch</h3><figure><img src="patch.png" width="192" height="192" alt="The patch">'
+        f"<figcaption>{size} × {size} pixels, {percent(share)} of a picture of {width} × {height}, to be printed from "
+        f"<code>patch.png</code>. It was tried upright, at this size, on the pictures' own pixels; not before a "
+        f"camera.</figcaption></figure>"
     )
-    return "\n".join(html), rows
+    return html, rows
 
 
 def _rows(found: Attacked) -> list[dict[str, Any]]:
@@ -314,10 +323,13 @@ def curves(found: Attacked) -> "Figure":
         low, high = wilson(share, count)
         axes.plot(places, 100 * share.numpy(), marker, linestyle="-", color=colour, markersize=4, label=name)
         axes.fill_between(places, 100 * low.numpy(), 100 * high.numpy(), color=colour, alpha=0.15, linewidth=0)
-    for name, colour, line in (("random patch", PALETTE[2], ":"), ("patch", ORANGE, "--")):
-        share_ = 100 * float((found.answers[name] == found.label).double().mean())
-        axes.axhline(share_, color=colour, linestyle=line, linewidth=1.5, label=name)
-    axes.set_xticks(places, ["0", *map(str, STRENGTHS)])
+    for k, (name, colour, marker) in enumerate((("random patch", PALETTE[2], "v"), ("patch", ORANGE, "D"))):
+        level = (found.answers[name] == found.label).double().mean()
+        low, high = wilson(level, count[0])
+        reach = [[100 * float(level - low)], [100 * float(high - level)]]
+        place = len(places) + 0.2 + 0.5 * k
+        axes.errorbar([place], [100 * float(level)], reach, fmt=marker, color=colour, capsize=3, label=name)
+    axes.set_xticks([*places, len(places) + 0.45], ["0", *map(str, STRENGTHS), "patch"])
     axes.set_xlabel("strength: the most a pixel changes, in 1/255")
     axes.set_ylabel("right answers, %")
     axes.set_ylim(-3, 103)
@@ -332,11 +344,14 @@ def examples(found: Attacked, classes: Sequence[str]) -> "Figure":
     chosen = torch.argsort((~turned).long(), stable=True)[:SHOWN]
 
     def change(name: str) -> Tensor:
-        return 0.5 + (found.changed[name] - found.image) * 255 / (2 * found.at)
+        return 0.5 + (found.changed[name] - found.image)[chosen] * 255 / (2 * found.at)
 
-    rows: list[tuple[str, Tensor, Tensor | None]] = [("as it is", found.image, found.clean)]
+    def given(name: str) -> Tensor:
+        return found.answers[name][chosen]
+
+    rows: list[tuple[str, Tensor, Tensor | None]] = [("as it is", found.image[chosen], found.clean[chosen])]
     for name, title in (("random noise", "random\nnoise"), ("fast gradient sign", "fast gradient\nsign"),
                         ("projected gradient", "projected\ngradient")):  # fmt: skip
-        rows += [("change", change(name), None), (title, found.changed[name], found.answers[name])]
-    rows += [(name.replace(" ", "\n"), found.patched[name], found.answers[name]) for name in ("random patch", "patch")]
-    return board(rows, found.label, classes, chosen)
+        rows += [("change", change(name), None), (title, found.changed[name][chosen], given(name))]
+    rows += [(each.replace(" ", "\n"), found.patched[each][chosen], given(each)) for each in ("random patch", "patch")]
+    return answered(rows, found.label[chosen], classes)

@@ -38,13 +38,15 @@ def first(model: nn.Module, shape: Sequence[int]) -> tuple[str, Tensor]:  # shap
 
 def figure(model: nn.Module, shape: Sequence[int]) -> "Figure":
     name, weight = first(model, shape)
+    told = f"{len(weight)} kernels of {weight.shape[2]} × {weight.shape[3]}"
+    told = f"the first {MOST} of {told}" if len(weight) > MOST else told
     weight = weight[:MOST]
     if weight.shape[1] == 1:
         drawn = tiles(weight, scale="all")
     else:
         # Grey is 0; a kernel of colours is as strong as its largest weight lets it be, or weak ones would be grey.
         drawn = tiles(0.5 + 0.5 * weight / weight.abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-12))
-    drawn.suptitle(f"{name}: {_counted(len(weight), weight.shape)}", x=0.01, ha="left", fontsize=9.5)
+    drawn.suptitle(f"{name}: {told}", x=0.01, ha="left", fontsize=9.5)
     return drawn
 
 
@@ -53,7 +55,3 @@ def caption(shape: Sequence[int]) -> str:
     if shape[0] == 1:
         return told + "Orange weights want light there, blue ones dark, white ones do not care; one scale for all."
     return told + "A kernel answers most to a patch that looks like it; grey does not matter. Each has its own scale."
-
-
-def _counted(count: int, shape: torch.Size) -> str:
-    return f"{count} kernels of {shape[2]} × {shape[3]}"

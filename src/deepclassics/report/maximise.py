@@ -1,28 +1,26 @@
-"""The input that excites a unit most, found by climbing: activation maximisation.
+"""The input that excites a unit most, looked for by climbing: activation maximisation.
 
-Source: K. Simonyan, A. Vedaldi, A. Zisserman, Deep inside convolutional networks, ICLR workshop 2014, section 2, which
+Sources: K. Simonyan, A. Vedaldi, A. Zisserman, Deep inside convolutional networks, ICLR workshop 2014, section 2, which
 climbs a class's score less λ times the picture's squared norm; J. Yosinski, J. Clune, A. Nguyen, T. Fuchs, H. Lipson,
 Understanding neural networks through deep visualization, ICML workshop 2015, section 3, which makes the decay of the
-norm a step of its own and adds the blur. The random shifts are those of A. Mordvintsev, C. Olah, M. Tyka,
-Inceptionism, 2015. Notes: S164.
+norm a step of its own. Shifts by chance and steps that damp fine detail, without which a net is excited by noise that
+no eye can read, are those of C. Olah, A. Mordvintsev, L. Schubert, Feature visualization, Distill 2017. Notes: S164.
 
-Letters: U units, C channels, H by W pixels, F maps.
+Letters: U units, C channels, H by W pixels, F maps, h by w pixels that a unit sees.
 """
 
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from deepclassics.report.stages import outputs
+from deepclassics.progress import telling
+from deepclassics.report.stages import Layer, fields, outputs
 
-STEPS = 100
-RATE = 0.06  # of a step, in the root of the mean square over the pixels, whose range is [0, 1]
-DECAY = 0.02  # of the distance from the mean colour, a step
-BLUR = 2  # steps from blur to blur
-SIDE = 32  # pixels of a side from which on the blur is whole; of smaller pictures every pixel counts
-SMOOTH = 0.9  # share of the steps with shifts and blurs; the last ones sharpen
+RATE = 0.1  # of the first step, in the root of the mean square over the pixels, whose range is [0, 1]; it falls to 0
+DECAY = 0.05  # of the distance from the mean colour, a step
+COARSE = 2.0  # periods in what the unit sees: detail finer than that is damped
+DAMPED = 2.0  # power of the frequency by which a step is damped: that of natural pictures (Field 1987)
 
 
 def excitation(output: Tensor) -> Tensor:  # (B, F) or (B, F, H, W) -> (B, F)
@@ -31,42 +29,52 @@ def excitation(output: Tensor) -> Tensor:  # (B, F) or (B, F, H, W) -> (B, F)
 
 
 def maximise(
-    model: nn.Module, layer: str, units: Sequence[int], shape: Sequence[int], mean: Sequence[float], *, seed: int
-) -> tuple[Tensor, Tensor]:  # shape C, H, W; mean (C,) -> (U, C, H, W) in [0, 1], (U,)
-    """A picture for each unit, and how much it excites it.
+    model: nn.Module,
+    layer: Layer,
+    units: Sequence[int],
+    shape: Sequence[int],
+    mean: Sequence[float],
+    *,
+    seed: int,
+    steps: int,
+) -> tuple[Tensor, Tensor]:  # shape C, H, W; mean (C,) -> (U, C, h, w) in [0, 1], (U,)
+    """A picture for each unit, as much of it as the unit sees, and how much it excites it; of a map the middle.
 
-    From noise about the mean colour, x goes up the gradient of the unit's activation (the middle of a map), every
-    picture by steps of the same length, and each step back by a share towards the mean colour (the descent of
-    ‖x - mean‖²); now and then it is blurred; the net sees it shifted by chance.
+    From noise about the mean colour, a canvas goes up the gradient of the unit's activation, each step damped in its
+    fine detail, of the same length for every unit, and followed by a step back by a share towards the mean colour (the
+    descent of ‖x - mean‖²). The net sees a window of the canvas, at a place of chance; the best that it saw is kept.
     """
     generator = torch.Generator().manual_seed(seed)
     ground = torch.tensor(list(mean)).view(-1, 1, 1)
-    image = (ground + 0.03 * torch.randn(len(units), *shape, generator=generator)).clamp(0, 1)
-    side = min(shape[1:])
-    reach, haze = side // 16, min(1.0, side / SIDE)  # pixels of a shift, share of a blur
-    for step in range(STEPS):
-        smooth = step < SMOOTH * STEPS
-        down, across = torch.randint(-reach, reach + 1, (2,), generator=generator).tolist() if smooth else (0, 0)
-        shifted = image.roll((down, across), (2, 3)).requires_grad_()
-        output = outputs(model, shifted, [layer])[layer]
+    high, wide = shape[1:]
+    reach = min(high, wide) // 8  # pixels of a shift
+    spans = fields(model, layer, shape) if layer.has_maps else ([(0, high)], [(0, wide)])
+    rows, columns = (each[len(each) // 2] for each in spans)
+    canvas = ground + 0.03 * torch.randn(len(units), shape[0], high + reach, wide + reach, generator=generator)
+    damping = _damping(canvas.shape[-2:], (rows[1] - rows[0], columns[1] - columns[0]))
+    best, reached = torch.zeros(len(units), *shape), torch.full((len(units),), -torch.inf)
+    for step in telling(range(steps), "Inputs made to excite units, steps"):
+        canvas = canvas.clamp(0, 1).requires_grad_()
+        y, x = torch.randint(reach + 1, (2,), generator=generator).tolist()
+        seen = canvas[..., y : y + high, x : x + wide]
+        output = outputs(model, seen, [layer.name])[layer.name]
         centre = output if output.dim() == 2 else output[..., output.shape[2] // 2, output.shape[3] // 2]
-        (slope,) = torch.autograd.grad(centre[range(len(units)), list(units)].sum(), shifted)
-        slope = slope.roll((-down, -across), (2, 3))
+        value = centre[range(len(units)), list(units)]
+        (slope,) = torch.autograd.grad(value.sum(), canvas)
+        value, canvas = value.detach(), canvas.detach()
+        better = value > reached
+        best, reached = torch.where(better.view(-1, 1, 1, 1), seen.detach(), best), torch.where(better, value, reached)
         # A ReLU that is shut has no slope: there chance moves the picture until it opens.
         flat = (slope == 0).flatten(1).all(1).view(-1, 1, 1, 1)
-        slope = torch.where(flat, torch.randn(image.shape, generator=generator), slope)
-        image = image + RATE * slope / slope.square().mean((1, 2, 3), keepdim=True).sqrt()
-        image = ground + (1 - DECAY) * (image - ground)
-        if smooth and step % BLUR == BLUR - 1:
-            image = image.lerp(blurred(image), haze)
-        image = image.clamp(0, 1)
-    with torch.no_grad():
-        reached = excitation(outputs(model, image, [layer])[layer])
-    return image, reached[range(len(units)), list(units)]
+        slope = torch.where(flat, torch.randn(canvas.shape, generator=generator), slope)
+        slope = torch.fft.irfft2(torch.fft.rfft2(slope) * damping, s=canvas.shape[-2:])
+        length = RATE * (1 - step / steps) / slope.square().mean((1, 2, 3), keepdim=True).sqrt()
+        canvas = ground + (1 - DECAY) * (canvas + length * slope - ground)
+    return best[..., slice(*rows), slice(*columns)], reached
 
 
-def blurred(image: Tensor) -> Tensor:  # (U, C, H, W) -> the same
-    """Under the binomial kernel of 3 by 3, whose deviation is 0.71 pixels; the edge goes on outwards."""
-    row = torch.tensor([0.25, 0.5, 0.25])
-    kernel = (row[:, None] * row).expand(image.shape[1], 1, 3, 3)
-    return F.conv2d(F.pad(image, (1, 1, 1, 1), mode="replicate"), kernel, groups=image.shape[1])
+def _damping(size: Sequence[int], field: Sequence[int]) -> Tensor:  # H, W; h, w -> (H, W // 2 + 1)
+    """By what each frequency of a step is multiplied: what has no more than `COARSE` periods in the field, by 1."""
+    down, across = torch.fft.fftfreq(size[0])[:, None], torch.fft.rfftfreq(size[1])
+    periods = ((down * field[0]).square() + (across * field[1]).square()).sqrt()
+    return (periods / COARSE).clamp_min(1) ** -DAMPED

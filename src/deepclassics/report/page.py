@@ -7,7 +7,8 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -26,33 +27,53 @@ from deepclassics.systems import docstring
 MISSING = "The fonts of this machine lack some of the letters; boxes stand for them."
 
 
-def write(run: Run) -> Path:
+def write(run: Run, tell: Callable[[str], object] = lambda warning: None) -> Path:
     """Writes RUN/report/index.html and returns its path. The report that was there before stays until all is written.
 
-    A picture that cannot be drawn, because the data are gone or for another reason of the user's, becomes a note.
+    A picture that cannot be drawn, because the data are gone or for another reason of the user's, becomes a note. What
+    the pictures warn of stands where the page begins, and goes to `tell`.
     """
     evidence = Evidence(run)
     name = run.facts()["system"]
-    place, fresh, old = (run.path / f"report{end}" for end in ("", f".{os.getpid()}.part", f".{os.getpid()}.old"))
-    try:
-        fresh.mkdir()
-        body = "\n".join(_sections(evidence, name, fresh))
-        (fresh / "index.html").write_text(whole(f"{name} on {evidence.recipe.data}", body), encoding="utf-8")
-        if place.exists():
-            place.rename(old)
-        fresh.rename(place)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UserError(
-            f"{place} could not be written: {reason}. Make room there, or copy the run folder to where you can write."
-        ) from None
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+    place = run.path / "report"
+    with replacing(place, "Make room there, or copy the run folder to where you can write.") as fresh:
+        pictures, warnings = _pictures(evidence, fresh)
+        page = whole(f"{name} on {evidence.recipe.data}", "\n".join(_sections(evidence, name, pictures, warnings)))
+        with writing(place):
+            (fresh / "index.html").write_text(page, encoding="utf-8")
+    for warning in warnings:
+        tell(warning)
     return place / "index.html"
 
 
-def _sections(evidence: Evidence, name: str, folder: Path) -> Iterable[str]:
+@contextmanager
+def replacing(place: Path, advice: str) -> Iterator[Path]:
+    """A fresh folder for a page and its pictures, which takes the place of `place` once all is written."""
+    fresh, old = (place.with_name(f"{place.name}.{os.getpid()}.{end}") for end in ("part", "old"))
+    try:
+        with writing(place, advice):
+            fresh.mkdir(parents=True)
+        yield fresh
+        with writing(place, advice):
+            if place.exists():
+                place.rename(old)
+            fresh.rename(place)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def writing(place: Path, advice: str = "Make room there.") -> Iterator[None]:
+    """Tells in a sentence why what is written inside it could not be."""
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(f"{place} could not be written: {reason}. {advice}") from None
+
+
+def _sections(evidence: Evidence, name: str, pictures: str, warnings: Sequence[str]) -> Iterable[str]:
     recipe, result = evidence.recipe, evidence.result
     first, rest = _explained(docstring(name))
     title, _, sentence = " ".join(first[0].split()).partition(": ") if first else (name, "", "")
@@ -61,12 +82,13 @@ def _sections(evidence: Evidence, name: str, folder: Path) -> Iterable[str]:
     yield "".join(map(_paragraph, first[1:]))
     yield f"<p>{escape(_what_ran(evidence))}</p>"
     yield "".join(f'<p class="verdict">{escape(line)}</p>' for line in verdict(evidence.run.path, result))
+    yield "".join(f'<p class="note">{escape(warning)}</p>' for warning in warnings)
     yield "".join(f"<p>{escape(remark)}</p>" for remark in (result or {}).get("remarks", [])) + "</header>"
     yield "<main>"
     if result and result["published"]:
         yield section("Measured beside published", _published(result["published"]))
     yield section("Scores", _scores(evidence))
-    yield section("Pictures", _pictures(recipe, evidence, folder))
+    yield section("Pictures", pictures)
     yield section("Knobs", _knobs(recipe, evidence.spec))
     yield section("Data", _data(evidence.spec))
     yield section("Where it ran", _host(evidence))
@@ -284,19 +306,26 @@ def command(recipe: Recipe, path: Path | None = None) -> str:
 # --- what is told in pictures
 
 
-def _pictures(recipe: Recipe, evidence: Evidence, folder: Path) -> str:
+def _pictures(evidence: Evidence, folder: Path) -> tuple[str, list[str]]:
+    """The pictures as PNGs in `folder` and the HTML that shows them, and what they warn of."""
     try:
-        pictures = recipe.pictures(evidence)
+        pictures = evidence.recipe.pictures(evidence)
     except UserError as error:
-        return f'<p class="note">{escape(str(error))}</p>'
-    return "\n".join(drawn(picture, place, folder) for place, picture in enumerate(pictures, 1)) or "<p>None.</p>"
+        return f'<p class="note">{escape(str(error))}</p>', []
+    html = "\n".join(drawn(picture, place, folder) for place, picture in enumerate(pictures, 1)) or "<p>None.</p>"
+    warnings = []
+    for picture in pictures:
+        with suppress(UserError):  # it stands where the picture would be
+            warnings.append(picture.warning())
+    return html, list(filter(None, warnings))
 
 
-def drawn(picture: Picture, place: int, folder: Path) -> str:
-    """A picture as a PNG in `folder`, numbered by its place, and the HTML that shows it; a note where it cannot be."""
+def drawn(picture: Picture, place: int, folder: Path, group: str = "") -> str:
+    """A picture as a PNG in `folder`, numbered by its place in its `group`, and the HTML that shows it; a note where it
+    cannot be."""
     heading = f"<h3>{escape(picture.title)}</h3>"
     words = re.sub(r"[^a-z0-9]+", "-", picture.title.lower()).strip("-")
-    file = folder / f"{place:02d}-{words[:40]}.png"
+    file = folder / f"{group}{'-' if group else ''}{place:02d}-{words[:40]}.png"
     caption = f"<figcaption>{escape(picture.caption)}</figcaption>"
     with settings():
         try:
@@ -305,7 +334,8 @@ def drawn(picture: Picture, place: int, folder: Path) -> str:
             return f'{heading}<p class="note">Not drawn: {escape(str(error))}</p>'
         if isinstance(content, str):
             return f'{heading}<figure class="text"><pre>{escape(content)}</pre>{caption}</figure>'
-        missing = save(content, file)
+        with writing(file):
+            missing = save(content, file)
     width, height = (round(96 * inches) for inches in content.get_size_inches())
     image = f'<img src="{file.name}" width="{width}" height="{height}" alt="{escape(picture.title)}">'
     note = f'<p class="note">{MISSING}</p>' if missing else ""

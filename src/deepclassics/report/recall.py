@@ -24,16 +24,18 @@ MOST = 200  # classes on one picture
 
 
 def picture(evidence: "Evidence", split: str = "test") -> Picture:
-    """Recall and precision of every class on a split."""
+    """Recall and precision of the classes on a split."""
 
     def draw() -> "Figure":
         classes = evidence.spec["target"]["classes"]
         given, right = evidence.answers(split)
         return recall(confusion_matrix(given["label"], right["label"], len(classes)), classes)
 
+    count = len(evidence.spec["target"]["classes"])
+    some = f", the {MOST} worst of {count:,}" if count > MOST else ""
     return Picture(
-        "Recall and precision of every class",
-        f"The worst class first. Bars: recall, the share of the {split} examples of a class that are given it. "
+        "Recall and precision by class",
+        f"The worst class first{some}. Bars: recall, the share of the {split} examples of a class that are given it. "
         "Diamonds: precision, the share that is right of the examples given the class. Lines: the 95 % intervals "
         "(Wilson 1927). Beside them the shares and the counts.",
         draw,
@@ -80,8 +82,8 @@ def recall(counts: Tensor, classes: Sequence[str]) -> "Figure":  # (K, K) int64,
     axes.grid(axis="x")
     axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, borderaxespad=0.2, handletextpad=0.5)
     mean = percent(float(found[known].mean())) if len(known) else "none"
-    worst = f", the worst {MOST} of them" if len(known) > MOST else ""
-    told = f"mean recall {mean} of {many(len(known), 'class', 'classes')}{worst}"
+    worst = f"; the {MOST} worst of them" if len(known) > MOST else ""
+    told = f"mean recall {mean}, over {many(len(known), 'class', 'classes')}{worst}"
     figure.suptitle(told, x=0.01, ha="left", fontsize=9.5, fontweight="bold")
     axes.spines["left"].set_color(FAINT)
     return figure

@@ -6,9 +6,10 @@ S164, S165, S309.
 Letters: C channels, H by W pixels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 CLASSES = 20  # class units shown where no others are asked for
 UNITS = 8  # units shown of the middle layer
 LAYERS = 8  # layers of which maps are shown
-STRONGEST = 9  # training pictures shown a unit
+STEPS = 100  # of the climb to the input that excites a unit
 LOOKED = 2000  # training pictures looked through for the report
+ORDINARY = 2e8  # multiply-adds of a training step for a picture, up to which a net gets all this; one larger gets less
 BEYOND = (0.78, 0.87, 0.95)  # colour of what lies beyond a picture's edge
 EXPLAINED = 6  # test pictures explained in the report
 
@@ -63,7 +65,7 @@ def pictures(evidence: "Evidence") -> list[Picture]:
     return [
         first_kernels(evidence),
         Picture("Feature maps", f"What the layers make of the first test picture. {MAPS}", maps),
-        *[picture for units in default_units(evidence) for picture in Excited(evidence, units, LOOKED).pictures()],
+        *[picture for each in excited(evidence, default_units(evidence), LOOKED) for picture in each.pictures()],
         Picture(
             "What the answers rest on",
             f"Test pictures, those answered wrongly with the most confidence first. {explanations.CAPTION}",
@@ -116,13 +118,18 @@ def units_of(evidence: "Evidence", asked: Sequence[str]) -> list[Units]:
 def default_units(evidence: "Evidence") -> list[Units]:
     """The scores of the classes, and the first units of a middle layer."""
     classes = evidence.spec["target"]["classes"]
-    count = min(CLASSES, len(classes))
+    count = min(bounded(evidence, CLASSES, least=4), len(classes))
     chosen = [Units(Layer(SCORES, (len(classes),)), tuple(range(count)), tuple(drawable(classes, 16)[:count]))]
     layer = stages.middle(evidence.model, evidence.spec["shape"])
     if layer is not None:
-        numbers = tuple(range(min(UNITS, layer.units)))
+        numbers = tuple(range(min(bounded(evidence, UNITS, least=4), layer.units)))
         chosen.append(Units(layer, numbers, tuple(f"{layer.name}:{number}" for number in numbers)))
     return chosen
+
+
+def bounded(evidence: "Evidence", most: int, *, least: int) -> int:
+    """`most`, or of a net that takes more work than is ordinary fewer in proportion, but `least`."""
+    return max(least, min(most, int(most * ORDINARY / max(evidence.recipe.work(evidence.spec), 1.0))))
 
 
 def class_of(evidence: "Evidence", name: str) -> int:
@@ -156,54 +163,66 @@ def feature_maps(evidence: "Evidence", image: Tensor) -> "Figure":  # (C, H, W) 
     return features.features(evidence.model, image, [path[place] for place in spread(len(path), LAYERS)])
 
 
-class Excited:
-    """What excites some units most: inputs that are made, and training pictures, of which at most `most` are looked
-    through. Each is found when first asked for, and once."""
+def excited(evidence: "Evidence", chosen: Sequence[Units], most: int) -> list["Excited"]:
+    """What excites the chosen units. Of the training pictures `most` are looked through, of a large net fewer, once
+    for all units and when first asked for."""
+    most = min(bounded(evidence, most, least=100), evidence.spec["examples"]["train"])
 
-    def __init__(self, evidence: "Evidence", units: Units, most: int) -> None:
+    @cache
+    def strongest() -> dict[str, exciting.Strongest]:
+        wanted = {units.layer.name: units.numbers for units in chosen}
+        return exciting.strongest(evidence.model, evidence.splits().train, wanted, most=most)
+
+    return [Excited(evidence, units, most, strongest) for units in chosen]
+
+
+class Excited:
+    """What excites some units: inputs that are made, and the training pictures out of `most` that do so most.
+
+    `strongest` finds the latter, by layer, and raises UserError where the data are gone.
+    """
+
+    def __init__(
+        self, evidence: "Evidence", units: Units, most: int, strongest: Callable[[], dict[str, exciting.Strongest]]
+    ) -> None:
         self.evidence, self.units, self.most = evidence, units, most
+        self.strongest = lambda: strongest()[units.layer.name]
 
     @cached_property
     def made(self) -> tuple[Tensor, Tensor]:  # (U, C, h, w), (U,)
         """The inputs, cut to the receptive field of the middle of a map, and how much they excite."""
-        spec, layer, model = self.evidence.spec, self.units.layer, self.evidence.model
-        seed = self.evidence.recipe.seed
-        image, reached = maximise(model, layer.name, self.units.numbers, spec["shape"], spec["mean"], seed=seed)
-        if layer.has_maps:
-            spans = stages.fields(model, layer, spec["shape"])
-            (top, bottom), (left, right) = (each[len(each) // 2] for each in spans)
-            image = image[..., top:bottom, left:right]
-        return image, reached
-
-    @cached_property
-    def strongest(self) -> exciting.Strongest:
-        """The training pictures that excite most. Raises UserError where the data are gone."""
-        wanted = {self.units.layer.name: self.units.numbers}
-        columns = self.evidence.splits().train
-        found = exciting.strongest(self.evidence.model, columns, wanted, count=STRONGEST, most=self.most)
-        return found[self.units.layer.name]
+        spec, units = self.evidence.spec, self.units
+        return maximise(
+            self.evidence.model, units.layer, units.numbers, spec["shape"], spec["mean"],
+            seed=self.evidence.recipe.seed, steps=bounded(self.evidence, STEPS, least=40),
+        )  # fmt: skip
 
     def pictures(self) -> list[Picture]:
         layer, units = self.units.layer, self.units
         train = self.evidence.spec["examples"]["train"]
         some = f"{self.most:,} of the {train:,} training pictures, evenly spread"
         through = f"all {train:,} training pictures" if train <= self.most else some
-        unit = "class" if layer.name == SCORES else "unit"
-        number = "the score of the class, before the softmax," if unit == "class" else "how much it excites the unit"
+        unit, plural = ("class", "classes") if layer.name == SCORES else ("unit", "units")
+        number = "the score of the class, before the softmax" if unit == "class" else "how much it excites the unit"
+        where = ", at the middle of its map" if layer.has_maps else ""
         cut = "cut to what the unit sees, pale blue beyond the edge of the picture" if layer.has_maps else "whole"
+        count = (
+            f" {len(units.numbers)} of {layer.units:,} {plural} are shown." if len(units.numbers) < layer.units else ""
+        )
         return [
             Picture(
-                f"The inputs that excite {units} most",
+                f"Inputs made to excite {units}",
                 f"What each {unit} asks for: climbed to from noise, up the slope of its answer, with a pull towards "
-                f"smooth pictures near the mean colour (activation maximisation)"
+                f"the mean colour and away from fine detail (activation maximisation)"
                 f"{', and cut to what the unit sees' if layer.has_maps else ''}. It need not look like any picture of "
-                f"the data. The number is {number}{' that the net gives it' if unit == 'class' else ''}.",
+                f"the data. The number is {number}{where}; where a climb ends early and a training picture gets a "
+                f"larger one, that stands beneath it.{count}",
                 self._draw_made,
             ),
             Picture(
                 f"The training pictures that excite {units} most",
                 f"A row for each {unit}, the strongest first, {cut}, out of {through}. What the pictures of a row "
-                f"share is what the {unit} stands for. The number is {number} of the first.",
+                f"share is what the {unit} stands for. The number is {number}, of the first.{count}",
                 self._draw_strongest,
             ),
         ]
@@ -212,7 +231,7 @@ class Excited:
         """{"unit", "made": how much the input made for it excites it, "training": how much the strongest ones do}"""
         made = self.made[1].tolist()
         try:
-            training = self.strongest.value.tolist()
+            training = self.strongest().value.tolist()
         except UserError:
             return [{"unit": name, "made": value} for name, value in zip(self.units.names, made, strict=True)]
         return [
@@ -222,10 +241,17 @@ class Excited:
 
     def _draw_made(self) -> "Figure":
         image, reached = self.made
-        return _named(image, _numbered(self.units.names, reached))
+        heads = _numbered(self.units.names, reached)
+        with suppress(UserError):  # without the data there is nothing to compare with
+            best = self.strongest().value[:, 0]
+            heads = [
+                f"{head}\ntraining: {value:.3g}" if more else head
+                for head, value, more in zip(heads, best.tolist(), (best > reached).tolist(), strict=True)
+            ]
+        return _named(image, heads)
 
     def _draw_strongest(self) -> "Figure":
-        best, columns = self.strongest, self.evidence.splits().train
+        best, columns = self.strongest(), self.evidence.splits().train
         image = columns.take(best.index.flatten())["image"].unflatten(0, best.index.shape)
         shown = exciting.crops(self.evidence.model, self.units.layer, self.units.numbers, image)
         shown = shown.expand(-1, -1, 3, -1, -1)
@@ -239,7 +265,8 @@ def _numbered(names: Sequence[str], values: Tensor) -> list[str]:  # (U,)
 
 def _named(image: Tensor, heads: Sequence[str]) -> "Figure":  # (U, C, H, W) in [0, 1]
     """Pictures with their names above them."""
-    across = min(len(heads), max(3, min(8, 90 // max(map(len, heads)))))
+    longest = max(len(line) for head in heads for line in head.splitlines())
+    across = min(len(heads), max(3, min(8, 90 // longest)))
     down = -(-len(heads) // across)
     cell = min(1.3, 8.4 / across)
     drawn = sheet(cell * across, down * (cell * image.shape[2] / image.shape[3] + 0.25))
@@ -257,10 +284,11 @@ def _some_tested(evidence: "Evidence") -> list[Asked]:
     given, part = evidence.answers()
     share = given["probability"].max(1).values
     order = share.argsort(descending=True, stable=True)
-    wrong = order[(given["label"] != part["label"])[order]][: EXPLAINED // 2]
+    count = bounded(evidence, EXPLAINED, least=2)
+    wrong = order[(given["label"] != part["label"])[order]][: count // 2]
     right = order[(given["label"] == part["label"])[order]]
     # Right ones as they come, not the surest: these are all of the easiest class.
-    right = right.sort().values[: EXPLAINED - len(wrong)]
+    right = right.sort().values[: count - len(wrong)]
     chosen = torch.cat([wrong, right])
     names = drawable(evidence.spec["target"]["classes"], 16)
     asked = []

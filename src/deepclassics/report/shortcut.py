@@ -6,13 +6,17 @@ section 6.4; notes: S166, C023). Cutting and pasting alone costs right answers t
 same with a training picture of the picture's own class. What counts is the fall from one to the other.
 
 What is foreground is estimated: pixels far in colour from the median of the picture's rim, parted by Otsu's threshold
-(Otsu 1979). That does for an object on a ground, not for any photo; the page shows what was taken, to be judged.
+(Otsu 1979). That does for an object on a ground, not for any photo: of a meadow under a wide sky the meadow is taken
+for the object, and would never be swapped. So pictures whose foreground takes much of the rim are left out, and for a
+corner those in which the object reaches into it, whose swap would swap a part of the object; where most are such,
+nothing is said. The page shows what was taken, to be judged.
 
 Letters: N pictures, C channels, H by W pixels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,8 +31,9 @@ from deepclassics.errors import UserError
 from deepclassics.metrics import wilson
 from deepclassics.recipe import Picture
 from deepclassics.report.html import table
-from deepclassics.report.page import drawn
-from deepclassics.report.style import BLUE, VERMILLION, drawable, grid, percent, sheet
+from deepclassics.report.pitfalls import of_all, slopes, told
+from deepclassics.report.style import BLUE, FAINT, VERMILLION, drawable, grid, percent, sheet
+from deepclassics.report.tiles import answered
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,21 +41,32 @@ if TYPE_CHECKING:
     from deepclassics.report.evidence import Evidence
 
 PICTURES = 1000  # of the test part, at most; fewer where they are large
-PIXELS = 4_000_000  # of all of them, a channel; but never less than 200 pictures
+PIXELS, FEWEST = 4_000_000, 200  # of all of them, a channel; but never fewer pictures
+PIECE = 2**20  # pixels, a channel, of the pictures that are held at once
 SEED = 0  # of which pictures are taken, and what each is given
+DRAWS = 5  # of a training picture, until one shows some ground
 MATERIAL = 0.05  # a fall by less is no shortcut worth the name
+UNCLEAR = 0.5  # of the pictures may be left out; with more, nothing is said
+WIDEST = 0.25  # of the picture: the rim of a smaller one is no margin any more
+SIDE = 0.25  # of the rim: as much as one side
 SHOWN = 8  # pictures
+ELSEWHERE = (0.80, 0.47, 0.65)  # colour of what is not taken for the object
+
+Change = Callable[[Tensor, Tensor, Tensor], Tensor]  # pictures, what is foreground in them, donors -> pictures
 
 
 @dataclass(frozen=True)
 class Swap:
-    """One place swapped, in every picture: whether each answer is right, and whether it is the other class's."""
+    """One place swapped, in the pictures that are clear: whether each answer is right, and whether it is the other
+    class's. Where too few are clear, it is in all of them."""
 
     place: str  # "background", "top left corner" ...
     before: Tensor  # (N,) bool: right as the picture is
     own: Tensor  # (N,) bool: right with the place of another picture of its class
     other: Tensor  # (N,) bool: right with that of a picture of another class
     followed: Tensor  # (N,) bool: the answer is then that other class
+    rows: Tensor  # (N,) int64: which of the trial's pictures
+    unclear: float  # share of the trial's pictures in which the swap may change the object, or leave the ground
 
     @property
     def fall(self) -> tuple[float, float, float]:
@@ -67,24 +83,39 @@ class Swap:
 
     @property
     def verdict(self) -> str:
+        if self.unclear > UNCLEAR:
+            return "undecided" if self.place == "background" else "object reaches here"
         _, low, high = self.fall
         return "shortcut" if low > MATERIAL else "no shortcut" if high < MATERIAL else "undecided"
 
     @property
     def sentence(self) -> str:
         """The verdict and what it rests on."""
+        if self.unclear > UNCLEAR:
+            share = percent(self.unclear, 0)
+            if self.place == "background":
+                return (
+                    f"Whether the net leans on the background is open: in {share} of the pictures its estimate fails, "
+                    f"for the object covers much of the rim, or the ground is of several colours."
+                )
+            return (
+                f"The {self.place} is not judged: the object reaches there in {share} of the pictures or their donors."
+            )
         fall, low, high = self.fall
         own, other, followed = (percent(float(each.double().mean())) for each in (self.own, self.other, self.followed))
-        told = (
-            f"with the {self.place} of another class {other} of the answers are right, with that of another picture "
-            f"of the same class {own}"
+        given = (
+            f"with that of another class {other} of the answers are right, with that of another picture of the same "
+            f"class {own}, a fall by {100 * fall:.1f} points (95 % interval {100 * low:.1f} to {100 * high:.1f})"
         )
-        points = f"{100 * fall:.1f} points (95 % interval {100 * low:.1f} to {100 * high:.1f})"
         if self.verdict == "shortcut":
-            return f"The net leans on the {self.place}: {told}, a fall by {points}; {followed} go with the other class."
+            return f"The net leans on the {self.name}: {given}; {followed} go with the other class."
         if self.verdict == "no shortcut":
-            return f"The net does not lean on the {self.place}: {told}, a fall by {points}."
-        return f"Whether the net leans on the {self.place} is open: {told}, a fall by {points}. More pictures decide."
+            return f"The net does not lean on the {self.name}: {given}."
+        return f"Whether the net leans on the {self.name} is open: {given}. More pictures decide."
+
+    @property
+    def name(self) -> str:
+        return "background, as estimated" if self.place == "background" else self.place
 
     def row(self) -> dict[str, Any]:
         """For --json; shares in [0, 1]."""
@@ -92,6 +123,7 @@ class Swap:
         shares = {name: float(getattr(self, name).double().mean()) for name in ("before", "own", "other", "followed")}
         return {
             "name": self.place,
+            "foreground": "estimated",
             "verdict": self.verdict,
             "accuracy": shares["before"],
             "accuracy_own_class": shares["own"],
@@ -100,12 +132,16 @@ class Swap:
             "fall": fall,
             "fall_low": low,
             "fall_high": high,
+            "unclear": self.unclear,
             "pictures": len(self.own),
         }
 
 
 class Trial:
-    """The test pictures of a run, and what each is given: by a picture of its own class, and by one of another."""
+    """The test pictures of a run, and what each is given: by a picture of its own class, and by one of another.
+
+    Which they are is held, not the pictures: those are read in pieces.
+    """
 
     def __init__(self, evidence: "Evidence") -> None:
         splits = evidence.splits()
@@ -113,31 +149,76 @@ class Trial:
         if not isinstance(test, Columns) or not isinstance(donors, Columns) or not len(test):
             raise UserError("A test for shortcuts needs test pictures to swap parts of; this run has none.")
         generator = torch.Generator().manual_seed(SEED)
-        self.evidence, self.whole = evidence, len(test)
+        self.evidence, self.test, self.donors = evidence, test, donors
         height, width = evidence.spec["shape"][1:]
-        count = min(PICTURES, max(200, PIXELS // (height * width)))
-        index = torch.randperm(len(test), generator=generator)[:count].sort().values
-        taken = test.take(index)
-        self.image, self.right = taken["image"], taken["label"]  # (N, C, H, W), (N,)
-        label = donors["label"]
-        classes = label.unique()  # those that there are pictures of
+        count = min(PICTURES, max(FEWEST, PIXELS // (height * width)))
+        self.index = torch.randperm(len(test), generator=generator)[:count].sort().values  # (N,)
+        self.right = test["label"][self.index]  # (N,)
+        self.piece = max(1, PIECE // (height * width))
+        classes = donors["label"].unique()  # those that there are pictures of
         if len(classes) < 2:
             raise UserError("A test for shortcuts swaps between classes; the training pictures are all of one.")
-        step = torch.randint(1, len(classes), (len(index),), generator=generator)
+        step = torch.randint(1, len(classes), (len(self.index),), generator=generator)
         self.other = classes[(torch.searchsorted(classes, self.right) + step) % len(classes)]
-        self.from_own, self.from_other = (
-            donors.take(_drawn(label, wanted, generator))["image"] for wanted in (self.right, self.other)
-        )
-        self.before = self.answer(self.image)
+        self.from_own, own = self._donors(self.right, generator)
+        self.from_other, other = self._donors(self.other, generator)
+        self.bare = own & other  # (N,) bool: both donors show some ground
+
+    def _donors(self, wanted: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:  # (N,) -> (N,), (N,) bool
+        """For each wanted class a training picture of it, by chance, and whether it shows some ground. Others, which
+        would come whole, with their objects, are drawn again."""
+        chosen = _drawn(self.donors["label"], wanted, generator)
+        bare = self._bare(chosen)
+        for _ in range(DRAWS):
+            again = torch.nonzero(~bare).flatten()
+            if not len(again):
+                break
+            chosen[again] = _drawn(self.donors["label"], wanted[again], generator)
+            bare[again] = self._bare(chosen[again])
+        return chosen, bare
+
+    def _bare(self, index: Tensor) -> Tensor:  # (M,) -> (M,) bool
+        covered = [covering(self.donors.take(piece)["image"]) for piece in index.split(self.piece)]
+        return torch.cat([~each.flatten(1).all(1) for each in covered])
+
+    def pieces(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """All pictures, some at a time, with their donors."""
+        for rows in torch.arange(len(self.index)).split(self.piece):
+            yield self.taken(rows)
+
+    def taken(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # (M,) -> 3 x (M, C, H, W) in [0, 1]
+        image = self.test.take(self.index[rows])["image"]
+        own, other = (self.donors.take(index[rows])["image"] for index in (self.from_own, self.from_other))
+        return image, own, other
 
     def answer(self, image: Tensor) -> Tensor:  # (N, C, H, W) in [0, 1] -> (N,) int64
         return self.evidence.ask(Columns(image=image))["label"]
 
-    def swap(self, place: str, with_own: Tensor, with_other: Tensor) -> tuple[Swap, list[Tensor]]:
-        """What becomes of the answers, and the answers (N,) to the pictures as they are and with either change."""
-        own, other = self.answer(with_own), self.answer(with_other)
-        right = [answer == self.right for answer in (self.before, own, other)]
-        return Swap(place, right[0], right[1], right[2], other == self.other), [self.before, own, other]
+    def swaps(self, changes: dict[str, Change]) -> list[Swap]:
+        """What becomes of the answers by each of the changes, {place: change}."""
+        unchanged: list[Tensor] = []  # the answers to the pictures as they are
+        answers: dict[str, list[Tensor]] = {place: [] for place in changes}  # (2, M) each: with either donor
+        unclear: dict[str, list[Tensor]] = {place: [] for place in changes}
+        for image, own, other in self.pieces():
+            mask, where = foreground(image), places(*image.shape[-2:])
+            masks = (mask, foreground(own), foreground(other))
+            unchanged.append(self.answer(image))
+            for place, change in changes.items():
+                answers[place].append(torch.stack([self.answer(change(image, mask, each)) for each in (own, other)]))
+                if place in where:
+                    unclear[place].append(torch.stack([reaches(each, where[place]) for each in masks]).any(0))
+                else:
+                    unclear[place].append(fills_side(mask))
+        found = []
+        for place in changes:
+            clear = ~torch.cat(unclear[place]) & (self.bare | (place != "background"))
+            share = 1 - float(clear.double().mean())
+            rows = torch.nonzero(clear | (share > UNCLEAR)).flatten()
+            own, other = torch.cat(answers[place], 1)[:, rows]
+            right = self.right[rows]
+            before = torch.cat(unchanged)[rows] == right
+            found.append(Swap(place, before, own == right, other == right, other == self.other[rows], rows, share))
+        return found
 
 
 def _drawn(label: Tensor, wanted: Tensor, generator: torch.Generator) -> Tensor:  # (M,), (N,) -> (N,)
@@ -194,9 +275,34 @@ def on_ground(image: Tensor, mask: Tensor, donor: Tensor) -> Tensor:  # (N, C, H
 
     The donor's own object goes with a seam, for its edges are soft and would show its outline.
     """
+    return torch.where(mask[:, None], image, ground(donor, covering(donor)))
+
+
+def covering(image: Tensor) -> Tensor:  # (N, C, H, W) -> (N, H, W) bool
+    """The foreground with a seam around it."""
     seam = max(1, min(image.shape[-2:]) // 16)
-    covered = F.max_pool2d(foreground(donor)[:, None].float(), 2 * seam + 1, 1, seam)[:, 0] > 0
-    return torch.where(mask[:, None], image, ground(donor, covered))
+    return F.max_pool2d(foreground(image)[:, None].float(), 2 * seam + 1, 1, seam)[:, 0] > 0
+
+
+def fills_side(mask: Tensor) -> Tensor:  # (N, H, W) bool -> (N,) bool
+    """Whether foreground takes as much of the rim as a side has: then it may be ground of another colour."""
+    return mask[:, _rim(*mask.shape[1:])].float().mean(1) > SIDE
+
+
+def reaches(mask: Tensor, where: Tensor) -> Tensor:  # (N, H, W) bool, (H, W) bool -> (N,) bool
+    """Whether foreground inside the place goes on outside of it: that is the object. A mark ends there."""
+    from scipy.ndimage import label
+
+    found = torch.zeros(len(mask), dtype=torch.bool)
+    for k, one in enumerate((mask & mask[:, where].any(1)[:, None, None]).numpy()):
+        parts, _ = label(one, np.ones((3, 3)))
+        found[k] = bool(np.intersect1d(parts[where.numpy()], parts[~where.numpy()]).any())  # 0 is no part
+    return found
+
+
+def pasted(where: Tensor, image: Tensor, mask: Tensor, donor: Tensor) -> Tensor:  # (H, W), (N, C, H, W), _, as image
+    """The donor's pixels there."""
+    return torch.where(where, donor, image)
 
 
 def _rim(height: int, width: int) -> Tensor:  # -> (H, W) bool
@@ -207,30 +313,24 @@ def _rim(height: int, width: int) -> Tensor:  # -> (H, W) bool
 
 
 def places(height: int, width: int) -> dict[str, Tensor]:  # -> {place: (H, W) bool}
-    """Where marks stand: the corners, a fifth of the shorter side, and the rim, a sixteenth."""
+    """Where marks stand: the corners, a fifth of the shorter side, and the rim, a sixteenth, where it is a margin."""
     side = max(1, min(height, width) // 5)
     found = {}
     for vertical, rows in (("top", slice(0, side)), ("bottom", slice(height - side, height))):
         for level, columns in (("left", slice(0, side)), ("right", slice(width - side, width))):
             found[f"{vertical} {level} corner"] = torch.zeros(height, width, dtype=torch.bool)
             found[f"{vertical} {level} corner"][rows, columns] = True
-    return {**found, "rim": _rim(height, width)}
+    rim = _rim(height, width)
+    return found | ({"rim": rim} if rim.float().mean() <= WIDEST else {})
 
 
-def saliency_on(model: torch.nn.Module, image: Tensor, mask: Tensor) -> tuple[float, float]:
-    """The share of saliency that falls on what the mask covers, and its share of the area. (N, C, H, W), (N, H, W)
+def saliency_on(model: torch.nn.Module, image: Tensor, mask: Tensor) -> Tensor:  # (N, C, H, W), (N, H, W) -> (N,)
+    """The share of each picture's saliency that falls on what the mask covers; not a number if there is no saliency.
 
-    Saliency is the magnitude of the answered score's slope along each pixel (Simonyan, Vedaldi, Zisserman 2014).
+    Saliency is max over the channels of |∂S/∂x|, S the answered class's score (Simonyan, Vedaldi, Zisserman 2014).
     """
-    shares = []
-    for begin in range(0, len(image), 100):
-        asked = image[begin : begin + 100].clone().requires_grad_()
-        slope = torch.autograd.grad(model(asked).amax(1).sum(), asked)[0].abs().sum(1)
-        total = slope.sum((1, 2))
-        covered = (slope * mask[begin : begin + 100]).sum((1, 2))
-        shares.append((covered / total)[total > 0])
-    found = torch.cat(shares)
-    return (float(found.mean()) if len(found) else float("nan")), float(mask.double().mean())
+    slope = slopes(model, image, lambda scores, rows: scores.amax(1)).abs().amax(1)
+    return (slope * mask).sum((1, 2)) / slope.sum((1, 2))
 
 
 # --- the section of a page
@@ -239,67 +339,62 @@ def saliency_on(model: torch.nn.Module, image: Tensor, mask: Tensor) -> tuple[fl
 def section(evidence: "Evidence", folder: Path, kind: str = "both") -> tuple[str, list[dict[str, Any]]]:
     """The tests as HTML, with pictures in `folder`, and a row for each. `kind` is "background", "mark" or "both"."""
     trial = Trial(evidence)
-    classes = drawable(evidence.spec["target"]["classes"], 12)
-    swaps, rows, pictures = [], [], []
-    if kind != "mark":
-        mask = foreground(trial.image)
-        changed = [on_ground(trial.image, mask, donor) for donor in (trial.from_own, trial.from_other)]
-        swap, answers = trial.swap("background", *changed)
-        swaps.append(swap)
-        share, area = saliency_on(evidence.model, trial.image, ~mask)
-        rows.append(swap.row() | {"saliency_on_background": share, "area_of_background": area})
-        taken = torch.where(mask[:, None], trial.image, 1.0)
-        shown = [
-            ("as it is", trial.image, answers[0]),
-            ("taken for\nthe object", taken, None),
-            ("ground of\nits class", changed[0], answers[1]),
-            ("ground of\nanother", changed[1], answers[2]),
-        ]
-        pictures.append(
-            Picture(
-                "Backgrounds swapped",
-                f"Under each picture the answer, blue where it is right. Saliency, what a small change of a pixel does "
-                f"to the answer: {percent(share)} of it lies on the background, which has {percent(area)} of the area.",
-                lambda: board(shown, trial.right, classes, _telling(swap)),
-            )
-        )
+    changes: dict[str, Change] = {} if kind == "mark" else {"background": on_ground}
     if kind != "background":
-        marked = []
-        for place, where in places(*trial.image.shape[-2:]).items():
-            changed_ = [torch.where(where, donor, trial.image) for donor in (trial.from_own, trial.from_other)]
-            marked.append((*trial.swap(place, *changed_), changed_))
-            rows.append(marked[-1][0].row())
-        swaps += [swap for swap, _, _ in marked]
-        worst, answers_, changed_ = max(marked, key=lambda each: each[0].fall[0])
-        told = [
-            ("as it is", trial.image, answers_[0]),
-            ("from its\nclass", changed_[0], answers_[1]),
-            ("from\nanother", changed_[1], answers_[2]),
-        ]
+        changes |= {place: partial(pasted, where) for place, where in places(*evidence.spec["shape"][1:]).items()}
+    swaps = trial.swaps(changes)
+    rows, pictures = [swap.row() for swap in swaps], []
+    if kind != "mark":
+        share, area = _looked_at(trial)
+        rows[0] |= {"saliency_on_background": share, "area_of_background": area}
+        caption = (
+            f"The background is estimated, to be judged here: the second row shows in purple what is taken for it. "
+            f"Under each picture the answer, blue where it is right. Saliency, what a small change of a pixel does to "
+            f"the answer: {percent(share)} of it lies on the background, which has {percent(area)} of the area."
+        )
+        pictures.append(Picture("Backgrounds swapped", caption, lambda: board(trial, swaps[0], on_ground)))
+    if kind != "background":
+        marked = [swap for swap in swaps if swap.place != "background"]
+        worst = max(marked, key=lambda swap: (swap.verdict != "object reaches here", swap.fall[0]))
+        caption = "The place whose swap costs most. Under each picture the answer, blue where it is right."
         pictures.append(
-            Picture(
-                f"The {worst.place} swapped",
-                "The place whose swap costs most. Under each picture the answer, blue where it is right.",
-                lambda: board(told, trial.right, classes, _telling(worst)),
-            )
+            Picture(f"The {worst.place} swapped", caption, lambda: board(trial, worst, changes[worst.place]))
         )
     pictures.append(
         Picture(
             "Right answers with parts swapped",
             "Each part of the test pictures replaced by that of a training picture, of the same class (blue) and of "
-            "another (orange), with 95 % intervals. Where the two lie apart, the net leans on that part.",
+            "another (orange), with 95 % intervals. Where the two lie apart, the net leans on that part; or, if the "
+            "object reaches there, on the object.",
             lambda: bars(swaps),
         )
     )
-    count = f"All {trial.whole:,}" if trial.whole == len(trial.image) else f"{len(trial.image):,} of {trial.whole:,}"
-    html = [f'<p class="verdict">{escape(swap.sentence)}</p>' for swap in swaps if swap.verdict != "no shortcut"]
-    html = html or ['<p class="verdict">The net leans on none of the parts that were swapped.</p>']
-    html.append(
-        f"<p>{count} test pictures. A net counts as leaning on a part where right answers fall by more than "
-        f"{100 * MATERIAL:.0f} points, beyond the 95 % interval; as free of it where the fall is surely smaller.</p>"
+    tried = (
+        f"{of_all(len(trial.index), len(trial.test))}. A net counts as leaning on a part where right answers fall by "
+        f"more than {100 * MATERIAL:.0f} points, beyond the 95 % interval; as free of it where the fall is surely "
+        f"smaller. What is object and what is ground is estimated, and pictures are left out whose estimate is not "
+        f"clear."
     )
-    html.append(_table(swaps))
-    return "\n".join(html + [drawn(each, k, folder) for k, each in enumerate(pictures, 1)]), rows
+    return told("shortcut", _sentences(swaps), tried, _table(swaps), pictures, folder), rows
+
+
+def _looked_at(trial: Trial) -> tuple[float, float]:
+    """The background's share of the saliency, and of the area."""
+    shares, areas = [], []
+    for image, _, _ in trial.pieces():
+        mask = ~foreground(image)
+        shares.append(saliency_on(trial.evidence.model, image, mask))
+        areas.append(mask.double().mean((1, 2)))
+    return float(torch.cat(shares).nanmean()), float(torch.cat(areas).mean())
+
+
+def _sentences(swaps: Sequence[Swap]) -> list[str]:
+    """What is wrong or open, each for itself, and then all that is free of it together."""
+    free = [swap.name for swap in swaps if swap.verdict == "no shortcut"]
+    others = [swap.sentence for swap in swaps if swap.verdict != "no shortcut"]
+    if len(free) == 1:
+        return others + [swap.sentence for swap in swaps if swap.verdict == "no shortcut"]
+    return others + ([f"The net leans on none of these: {'; '.join(free)}."] if free else [])
 
 
 def _telling(swap: Swap) -> Tensor:
@@ -316,40 +411,31 @@ def _table(swaps: Sequence[Swap]) -> str:
         row, (fall, low, high) = swap.row(), swap.fall
         shares = ("accuracy", "accuracy_own_class", "accuracy_other_class", "answers_of_other_class")
         points = f"{100 * fall:.1f} ({100 * low:.1f} to {100 * high:.1f})"
-        cells.append([escape(swap.place), *[percent(row[name]) for name in shares], points, swap.verdict])
-    heads = [
-        "swapped",
-        "right as is",
-        "own class's",
-        "another's",
-        "answer is the other class",
-        "fall, points",
-        "verdict",
-    ]
-    return table(heads, cells, "Shares of the test pictures; intervals of 95 %.", numbers=range(1, 6))
+        figures = [f"{len(swap.own):,}", *[percent(row[name]) for name in shares], points]
+        cells.append([escape(swap.place), *figures, swap.verdict])
+    heads = ["swapped", "pictures", "right as is", "own class's", "another's", "answer is the other class",
+             "fall, points", "verdict"]  # fmt: skip
+    return table(heads, cells, "Shares of the pictures; intervals of 95 %.", numbers=range(1, 7))
 
 
-def board(
-    rows: Sequence[tuple[str, Tensor, Tensor | None]], right: Tensor, classes: Sequence[str], chosen: Tensor
-) -> "Figure":  # rows of (title, (N, C, H, W), (N,) answers), (N,), (S,) which are shown
-    """Rows of pictures before and after, with the answers under them."""
-    figure = sheet(0.9 + 0.95 * len(chosen), 1.18 * len(rows))
-    panels = figure.subplots(len(rows), len(chosen), squeeze=False)
-    for line, (title, image, answer) in zip(panels, rows, strict=True):
-        for panel, k in zip(line, chosen.tolist(), strict=True):
-            panel.imshow(image[k].expand(3, -1, -1).movedim(0, -1).clamp(0, 1).numpy(), interpolation="nearest")
-            panel.set_xticks([])
-            panel.set_yticks([])
-            if answer is not None:
-                colour = BLUE if answer[k] == right[k] else VERMILLION
-                panel.set_xlabel(classes[int(answer[k])], color=colour, fontsize=8, labelpad=2)
-        line[0].set_ylabel(title, fontsize=8)
-    return figure
+def board(trial: Trial, swap: Swap, change: Change) -> "Figure":
+    """A few pictures, as they are and with the place of another of their class and of another class."""
+    chosen = swap.rows[_telling(swap)]
+    image, own, other = trial.taken(chosen)
+    mask = foreground(image)
+    rows: list[tuple[str, Tensor, Tensor | None]] = [("as it is", image, trial.answer(image))]
+    if swap.place == "background":
+        purple = torch.tensor(ELSEWHERE).view(3, 1, 1)
+        rows.append(("taken for\nthe object", torch.where(mask[:, None], image, purple), None))
+    for title, donor in (("with its\nclass's", own), ("with\nanother's", other)):
+        changed = change(image, mask, donor)
+        rows.append((title, changed, trial.answer(changed)))
+    return answered(rows, trial.right[chosen], drawable(trial.evidence.spec["target"]["classes"], 12))
 
 
 def bars(swaps: Sequence[Swap]) -> "Figure":
     """Right answers with each place swapped, within the class and between classes."""
-    figure = sheet(6.6, 1.1 + 0.42 * len(swaps))
+    figure = sheet(6.6, 1.1 + 0.5 * len(swaps))
     axes = figure.subplots()
     for name, colour, marker, up in (("own", BLUE, "o", -0.1), ("other", VERMILLION, "s", 0.1)):
         share = torch.stack([getattr(swap, name).double().mean() for swap in swaps])
@@ -358,8 +444,8 @@ def bars(swaps: Sequence[Swap]) -> "Figure":
         title = "of its own class" if name == "own" else "of another class"
         axes.errorbar(100 * share.numpy(), [k + up for k in range(len(swaps))], xerr=[100 * each for each in reach],
                       fmt=marker, color=colour, markersize=5, capsize=2, label=title)  # fmt: skip
-    axes.axvline(100 * float(swaps[0].before.double().mean()), color="#8a8a8a", linewidth=0.9, label="as they are")
-    axes.set_yticks(range(len(swaps)), [swap.place for swap in swaps])
+    axes.axvline(100 * float(swaps[0].before.double().mean()), color=FAINT, linewidth=0.9, label="as they are")
+    axes.set_yticks(range(len(swaps)), [f"{swap.place}\n({swap.verdict})" for swap in swaps])
     axes.set_ylim(len(swaps) - 0.5, -0.5)
     axes.set_xlim(-3, 103)
     axes.set_xlabel("right answers, %")

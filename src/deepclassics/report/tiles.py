@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from deepclassics.report.style import sheet
+from deepclassics.report.style import BLUE, VERMILLION, sheet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,3 +72,21 @@ def tiles(
 def spread(count: int, most: int) -> list[int]:
     """At most `most` of the places 0 ... count - 1, evenly spread, the first and the last among them."""
     return sorted({round(place) for place in torch.linspace(0, count - 1, min(most, count)).tolist()})
+
+
+def answered(
+    rows: Sequence[tuple[str, Tensor, Tensor | None]], right: Tensor, classes: Sequence[str]
+) -> "Figure":  # rows of (title, (N, C, H, W) in [0, 1], (N,) answers), (N,)
+    """Rows of pictures, the same ones before and after a change, with the answers under them: blue ones are right."""
+    figure = sheet(0.9 + 0.95 * len(right), 1.18 * len(rows))
+    panels = figure.subplots(len(rows), len(right), squeeze=False)
+    for line, (title, image, answer) in zip(panels, rows, strict=True):
+        for k, panel in enumerate(line):
+            panel.imshow(image[k].expand(3, -1, -1).movedim(0, -1).clamp(0, 1).numpy(), interpolation="nearest")
+            panel.set_xticks([])
+            panel.set_yticks([])
+            if answer is not None:
+                colour = BLUE if answer[k] == right[k] else VERMILLION
+                panel.set_xlabel(classes[int(answer[k])], color=colour, fontsize=8, labelpad=2)
+        line[0].set_ylabel(title, fontsize=8)
+    return figure

@@ -9,8 +9,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from deepclassics.data.kinds import image as kind
 from deepclassics.data.kinds import label
 from deepclassics.data.streams import Batch
@@ -20,7 +18,7 @@ from deepclassics.recipe import Picture
 from deepclassics.report import explanations, seeing, stages
 from deepclassics.report.evidence import Evidence
 from deepclassics.report.html import section, whole
-from deepclassics.report.page import drawn
+from deepclassics.report.page import drawn, replacing, writing
 from deepclassics.report.style import drawable
 from deepclassics.run import Run
 from deepclassics.verbs import predict
@@ -28,6 +26,7 @@ from deepclassics.verbs import predict
 MOST = 24  # pictures a time: each takes a second or more, and a place on the page
 MAPPED = 3  # pictures whose maps are shown
 LOOKED = 10_000  # training pictures looked through
+MARK = "seen from inside"  # by which a page of `look` is known
 
 
 def write(
@@ -43,63 +42,103 @@ def write(
 ) -> tuple[list[dict[str, Any]], Path]:
     """Writes folder/index.html. Returns a row for each picture, unit and finding, and the path of the page.
 
-    `units` are LAYER:NUMBER; `of_class` is the class explained, where it is not the one answered; `layer` is where
-    Grad-CAM looks. `shortcut`, "background", "mark" or "both", and `fragility` put the net to the test; where only
-    they are asked for, nothing else is drawn.
+    Without pictures and units: the first kernels, and what excites the classes and some units of a middle layer. With
+    `units`, LAYER:NUMBER, what excites these instead. With pictures also what their answers rest on, of the class
+    `of_class` if it is given, with Grad-CAM at `layer` if it is given. `shortcut`, "background", "mark" or "both", and
+    `fragility` put the net to the test; where only they are asked for, nothing else is drawn.
     """
     evidence = Evidence(run)
     seeing.check(evidence)
-    model, spec = evidence.model, evidence.spec
     wanted = seeing.units_of(evidence, units) or seeing.default_units(evidence)
     target = None if of_class is None else seeing.class_of(evidence, of_class)
     if layer is not None:
-        stages.with_maps(model, spec["shape"], layer)
-    names, question = kind.read(inputs, spec) if inputs else ([], {})
+        stages.with_maps(evidence.model, evidence.spec["shape"], layer)
+    names, question = kind.read(inputs, evidence.spec) if inputs else ([], {})
     if len(names) > MOST:
         raise UserError(f"`look` explains at most {MOST} pictures a time; got {len(names)}. Give fewer.")
+    if not names and (of_class is not None or layer is not None):
+        flag = "--class" if of_class is not None else "--layer"
+        raise UserError(
+            f"{flag} is about the answers to pictures; got no picture. Give one: `look RUN IMAGE {flag} ...`."
+        )
+    _check_place(folder)
+    tests = shortcut is not None or fragility
+    sections: list[str] = []
     rows: list[dict[str, Any]] = []
-    parts: list[tuple[str, str]] = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tests = shortcut is not None or fragility
+
+    def add(title: str, html: str, found: Sequence[dict[str, Any]]) -> None:
+        sections.append(section(title, html))
+        rows.extend(found)
+
+    with replacing(folder.absolute(), "Give another folder with --to.") as fresh:
         if names or units or not tests:
-            pictures = []
-            if names:
-                answer = _answer(evidence, question)
-                shown = answer["label"].tolist() if target is None else [target] * len(names)
-                rows += _rows(names, answer, shown, spec, target is not None)
-                rows += _without_captum()
-                pictures += _of_pictures(evidence, names, question["image"], answer, shown, layer)
-            excited = [seeing.Excited(evidence, each, LOOKED) for each in wanted]
+            pictures, found = _explained(evidence, names, question, target, layer) if names else ([], [])
+            excited = seeing.excited(evidence, wanted, LOOKED)
             pictures += [] if units else [seeing.first_kernels(evidence)]
             pictures += [picture for each in excited for picture in each.pictures()]
-            parts.append(("Pictures", "\n".join(drawn(each, k, folder) for k, each in enumerate(pictures, 1))))
-            rows += [row for each in excited for row in each.rows()] if units else []
+            found += [row for each in excited for row in each.rows()] if units else []
+            add("Pictures", "\n".join(drawn(each, k, fresh) for k, each in enumerate(pictures, 1)), found)
         if shortcut is not None:
             from deepclassics.report import shortcut as shortcuts
 
-            html, findings = shortcuts.section(evidence, folder, kind=shortcut)
-            parts.append(("Shortcuts", html))
-            rows += findings
+            add("Shortcuts", *shortcuts.section(evidence, fresh, kind=shortcut))
         if fragility:
             from deepclassics.report import fragility as attacks
 
-            html, findings = attacks.section(evidence, folder)
-            parts.append(("Fragility", html))
-            rows += findings
-        title = f"{evidence.recipe.name()} on {spec['data']}, seen from inside"
-        body = f"<header><h1>{escape(title)}</h1><p>{escape(_told(run))}</p></header>\n<main>"
-        body += "".join(section(*part) for part in parts) + "</main>"
-        (folder / "index.html").write_text(whole(title, body), encoding="utf-8")
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UserError(f"{folder} could not be written: {reason}. Give another folder with --to.") from None
+            add("Fragility", *attacks.section(evidence, fresh))
+        title = f"{evidence.recipe.name()} on {evidence.spec['data']}, {MARK}"
+        body = f"<header><h1>{escape(title)}</h1><p>{escape(_told(run))}</p></header>\n<main>{''.join(sections)}</main>"
+        with writing(folder):
+            (fresh / "index.html").write_text(whole(title, body), encoding="utf-8")
     return rows, folder / "index.html"
+
+
+def _check_place(folder: Path) -> None:
+    """Refuses a place that holds anything but an earlier page: the new one replaces all that is there."""
+    if not folder.exists():
+        return
+    page = folder / "index.html"
+    kinds = {file.suffix for file in folder.iterdir()} if folder.is_dir() else {""}
+    if kinds and not (kinds <= {".html", ".png"} and page.exists() and MARK in page.read_text(encoding="utf-8")):
+        raise UserError(
+            f"{folder} must be a new folder, or hold a page of `look` alone, which is replaced. Give another with --to."
+        )
 
 
 def text(rows: Sequence[dict[str, Any]], page: Path) -> str:
     """The rows to read, and where the page is."""
     return "\n".join([*map(predict.text, rows), str(page)])
+
+
+def _explained(
+    evidence: Evidence, names: Sequence[str], question: Batch, target: int | None, layer: str | None
+) -> tuple[list[Picture], list[dict[str, Any]]]:
+    """What the answers rest on, of class `target` or of the one answered, the maps of the first pictures, and the rows
+    of `predict` with the score explained."""
+    model, spec = evidence.model, evidence.spec
+    classes, answer = spec["target"]["classes"], _answer(evidence, question)
+    rows = label.show(answer, list(names), spec, Path())
+    words = drawable(classes, 16)
+    share = answer["probability"].max(1).values.tolist() if "probability" in answer else [None] * len(names)
+    asked = []
+    for k, (row, given) in enumerate(zip(rows, answer["label"].tolist(), strict=True)):
+        shown = given if target is None else target
+        row |= {} if target is None else {"explained": classes[shown]}
+        row["score"] = float(answer["score"][k, shown])
+        said = explanations.words(words[given], share[k], explained=words[shown] if shown != given else "")
+        asked.append(explanations.Asked(question["image"][k], shown, f"{drawable([Path(names[k]).name])[0]}\n{said}"))
+    pictures = [
+        Picture(
+            "What the answers rest on",
+            f"Under the name of each picture the answer and its probability. {explanations.CAPTION}",
+            lambda: explanations.figure(model, asked, spec["mean"], layer),
+        )
+    ]
+    for name, each in list(zip(names, asked, strict=True))[:MAPPED]:
+        told = f"What the layers make of the picture, from the first to the last. {seeing.MAPS}"
+        draw = partial(seeing.feature_maps, evidence, each.image)
+        pictures.append(Picture(f"Feature maps of {Path(name).name}", told, draw))
+    return pictures, rows + _without_captum()
 
 
 def _answer(evidence: Evidence, question: Batch) -> Batch:
@@ -109,56 +148,12 @@ def _answer(evidence: Evidence, question: Batch) -> Batch:
         return recipe.answer(model, question, recipe.options()) | {"score": model(question["image"])}
 
 
-def _rows(
-    names: Sequence[str], answer: Batch, shown: Sequence[int], spec: dict[str, Any], asked: bool
-) -> list[dict[str, Any]]:
-    """The rows of `predict`, with the class that is explained, where it was `asked` for, and the score explained."""
-    classes = spec["target"]["classes"]
-    rows = label.show(answer, list(names), spec, Path())
-    for k, (row, target) in enumerate(zip(rows, shown, strict=True)):
-        if asked:
-            row["explained"] = classes[target]
-        row["score"] = float(answer["score"][k, target])
-    return rows
-
-
 def _without_captum() -> list[dict[str, Any]]:
     try:
         explanations.attribution()
     except UserError as error:
         return [{"missing": str(error)}]
     return []
-
-
-def _of_pictures(
-    evidence: Evidence,
-    names: Sequence[str],
-    image: torch.Tensor,
-    answer: Batch,
-    shown: Sequence[int],
-    layer: str | None,
-) -> list[Picture]:  # image (N, C, H, W) in [0, 1]
-    """What the answers about pictures rest on, and the maps of the first pictures."""
-    model, spec = evidence.model, evidence.spec
-    classes = drawable(spec["target"]["classes"], 16)
-    share = answer["probability"].max(1).values.tolist() if "probability" in answer else [None] * len(names)
-    asked = []
-    for k, (one, target) in enumerate(zip(image, shown, strict=True)):
-        given = int(answer["label"][k])
-        said = explanations.words(classes[given], share[k], explained=classes[target] if target != given else "")
-        asked.append(explanations.Asked(one, target, f"{drawable([Path(names[k]).name])[0]}\n{said}"))
-    pictures = [
-        Picture(
-            "What the answers rest on",
-            f"Under the name of each picture the answer and its probability. {explanations.CAPTION}",
-            lambda: explanations.figure(model, asked, spec["mean"], layer),
-        )
-    ]
-    for name, one in list(zip(names, image, strict=True))[:MAPPED]:
-        told = f"What the layers make of the picture, from the first to the last. {seeing.MAPS}"
-        draw = partial(seeing.feature_maps, evidence, one)
-        pictures.append(Picture(f"Feature maps of {Path(name).name}", told, draw))
-    return pictures
 
 
 def _told(run: Run) -> str:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from deepclassics.errors import UserError
+from deepclassics.systems.vision.alexnet import normalisation
 from deepclassics.systems.vision.inception import (
     MODULES,
     Convolution,
@@ -194,6 +195,23 @@ def test_at_weight_0_there_are_no_auxiliary_classifiers() -> None:
     _, net = small(auxiliary=0.0)
     assert not any(name.startswith("aux") for name in net.state_dict())
     assert net(torch.rand(2, 3, 16, 16)).shape == (2, 5)
+
+
+@pytest.mark.parametrize(
+    ("knobs", "share"),
+    [({}, 0.2), ({"norm": False}, 0.4), ({"form": "nin"}, 0.5), ({"form": "nin", "dropout": 0.1}, 0.1)],
+)
+def test_dropout_is_as_published_and_told(knobs: dict[str, Any], share: float) -> None:
+    """Szegedy et al. 2014, table 1: 40 %; torchvision's net 20 %; Lin et al. 2013: a half."""
+    recipe = InceptionRecipe(**knobs)
+    net = made(224, **knobs)
+    assert {layer.p for layer in net.modules() if isinstance(layer, nn.Dropout)} - {0.7} == {share}
+    assert recipe.chosen(spec(224)).get("dropout") == (None if "dropout" in knobs else share)
+
+
+def test_normalisation_over_maps_is_alexnets() -> None:
+    layers = [layer for layer in made(224, norm=False).modules() if isinstance(layer, nn.LocalResponseNorm)]
+    assert {str(layer) for layer in layers} == {str(normalisation())}
 
 
 def test_normalisation_over_maps_only_in_the_papers_form() -> None:

@@ -164,7 +164,8 @@ def test_scores_are_torchvisions(name: str) -> None:
             "--depth 13 --no-norm --stem small",
         ),
         ("resnet", {"depth": 34, "stem": "small"}, "resnet34 (small stem)", "--depth 34 --stem small"),
-        ("resnet", {"depth": 56}, "resnet56 (CIFAR)", "--depth 56"),
+        ("resnet", {"depth": 56, "stem": "small"}, "resnet56 (CIFAR)", "--depth 56 --stem small"),
+        ("resnet", {"depth": 20}, "resnet20 (CIFAR, large stem)", "--depth 20 --stem large"),
         ("inception", {"stem": "small"}, "googlenet (small stem)", "--stem small"),
     ],
 )

@@ -142,3 +142,10 @@ def test_first_weights_keep_the_size_of_what_passes() -> None:
 
 def test_the_head_is_the_last_layer() -> None:
     assert made(32, dense=40).get_submodule(find("vgg").head).weight.shape == (1000, 40)
+
+
+def test_published_figures_stand_beside_the_net_they_are_of() -> None:
+    """Liu and Deng's is of sixteen layers with normalisation."""
+    for figure in VGGRecipe.published:
+        if figure.on != "ilsvrc2012":
+            assert figure.when == {"depth": 16, "norm": True}

@@ -93,16 +93,18 @@ class Pictures:
     scaled_from: tuple[int, int] | None = None  # the height and width that were too small for the net
 
 
-def from_path(path: Path, *, size: int | None = None, least: int = 1, skip_bad: bool = False) -> Pictures:
+def from_path(
+    path: Path, *, size: int | tuple[int, int] | None = None, least: int = 1, skip_bad: bool = False
+) -> Pictures:
     """The pictures of a folder with one folder per class, or of a `.npz`.
 
     The folder may be divided into train/, perhaps valid/ (or val/, validation/, dev/) and test/, each with its class
     folders. Hidden files and files that are no pictures are passed over; of a moving picture the first frame is taken.
 
-    `size` is the common height and width in pixels. Left out, it is the size of most pictures where more than half
-    share one, else the median height by the median width, and in both cases scaled down so that the longer side is
-    at most BOUND. A size with a side under `least` is scaled up until none is. A picture that cannot be read raises
-    UserError, or is named in `skipped` where `skip_bad` is set.
+    `size` is the common height and width in pixels, or one number for both. Left out, it is the size of most pictures
+    where more than half share one, else the median height by the median width, and in both cases scaled down so that
+    the longer side is at most BOUND. A size with a side under `least` is scaled up until none is. A picture that cannot
+    be read raises UserError, or is named in `skipped` where `skip_bad` is set.
     """
     if path.suffix.lower() == ".npz":
         return resized(from_arrays(arrays.read(path), path.name), size=size, least=least)
@@ -112,7 +114,7 @@ def from_path(path: Path, *, size: int | None = None, least: int = 1, skip_bad: 
     files = _files(path, name)
     _refuse_alike(natural({word for found in files.values() for word, _ in found}), name)
     sizes, bad = _sizes([file for found in files.values() for _, file in found])
-    small = (size, size) if size else _common(list(sizes.values()))
+    small = _pair(size) if size else _common(list(sizes.values()))
     shape = _scaled_up(small, least)
     keep = _fits(len(sizes), (*shape, 3))
     seen, worse = _attempted(list(sizes), lambda file: _seen(_decoded(file, shape), keep))
@@ -163,10 +165,10 @@ def from_arrays(
     return Pictures({part: (pixels[part], labels[part]) for part in pixels}, classes, name=name)
 
 
-def resized(raw: Pictures, *, size: int | None = None, least: int = 1) -> Pictures:
+def resized(raw: Pictures, *, size: int | tuple[int, int] | None = None, least: int = 1) -> Pictures:
     """The same pictures, with `size` for height and width where one is asked for, and no side under `least`."""
     height, width, channels = next(iter(raw.parts.values()))[0].shape[1:]
-    small = (size, size) if size else (height, width)
+    small = _pair(size) if size else (height, width)
     shape = _scaled_up(small, least)
     if shape == (height, width):
         return raw
@@ -268,7 +270,8 @@ def read_in_batches(
             skipped[str(file)] = why
         some = [file for file in some if file in decoded]
         if some:
-            pixels = np.stack([_with_channels(decoded[file], channels) for file in some])
+            learnt = 1 if spec.get("grey") else channels  # of a net for colour that has seen grey pictures alone
+            pixels = np.stack([_with_channels(_with_channels(decoded[file], learnt), channels) for file in some])
             yield [str(file) for file in some], Columns(image=_tensor(pixels)).take(slice(None))
 
 
@@ -559,6 +562,10 @@ def _common(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
         shape = (median_low(height for height, _ in sizes), median_low(width for _, width in sizes))
     scale = min(1.0, BOUND / max(shape))
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+
+
+def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else size
 
 
 def _scaled_up(shape: tuple[int, int], least: int) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 Letters: N examples, K classes.
 """
 
+from heapq import nlargest
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,8 @@ def show(answer: Batch, names: list[str], spec: dict[str, Any], folder: Path) ->
     ]
     if "probability" in answer:
         for row, label, shares in zip(rows, answer["label"].tolist(), answer["probability"].tolist(), strict=True):
-            others = sorted(
-                (other for other in range(len(classes)) if other != label), key=lambda other: -shares[other]
-            )
+            others = nlargest(3, range(len(classes)), key=shares.__getitem__)
             row["probability"] = shares[label]
-            row["next"] = {classes[other]: shares[other] for other in others[:2]}
+            row["next"] = {classes[other]: shares[other] for other in [each for each in others if each != label][:2]}
             row["probabilities"] = dict(zip(classes, shares, strict=True))
     return rows

@@ -23,8 +23,7 @@ COUNTS = {"train": 8_000, "test": 1_017, "classes": 10, "height": 32, "width": 3
 
 
 def _file(name: str, size: int, sha256: str) -> File:
-    # The authors' archive holds it too: whoever has no mirror gets all of it.
-    return File(f"cifar10/{name}", size, sha256, urls=ARCHIVE.urls, other_sha256=(ARCHIVE.sha256,))
+    return File(f"cifar10/{name}", size, sha256, urls=(), within=ARCHIVE)  # whoever has no mirror gets all of it
 
 
 FILES = (

@@ -122,6 +122,7 @@ class AlexNetRecipe(Classifier):
     """AlexNet, with one tower or with two, on pictures with labels."""
 
     head = "classifier.6"
+    built = ("towers", "width", "dense")
     sides = (16, 63)  # that leave one place after the last pooling
     published = (
         Published(

@@ -16,7 +16,10 @@ place of dense layers one map for each class, averaged.
 Departures from the paper:
 - The default is GoogLeNet as its published weights have it: batch normalisation and no biases in every convolution,
   6,624,904 parameters without the auxiliary classifiers, and another 3 × 3 convolution in place of 5 × 5, which began
-  as a mistake. `--kernel 5 --no-norm` is the paper's: 6,998,552, with normalisation over neighbouring maps in the stem.
+  as a mistake. `--kernel 5 --no-norm` has the paper's layers: 6,998,552, normalisation over neighbouring maps in the
+  stem, for which the paper gives no constants and AlexNet's are taken, and 40 % dropout. With batch normalisation
+  dropout is 20 %, as in the published weights.
+- The last pooling between modules is by windows of 2 × 2, as in the published weights; in table 1 it is 3 × 3.
 - The auxiliary classifiers average their maps to 4 × 4, whatever the size; in the paper by windows of 5 × 5, 3 apart,
   which for 224 pixels gives 4 × 4 too.
 - `--stem small`, for pictures of up to 64 pixels, begins with a 3 × 3 convolution of stride 1 and no pooling behind it,
@@ -32,7 +35,7 @@ Letters: B pictures, C channels or maps, H and W pixels, K classes.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -44,6 +47,7 @@ from deepclassics.data.streams import Data
 from deepclassics.layers.pictures import Standardise
 from deepclassics.learn import Learner
 from deepclassics.recipe import Epochs, Picture, Published, Rate
+from deepclassics.systems.vision.alexnet import normalisation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -152,8 +156,8 @@ class GoogLeNet(nn.Module):
         def halving(kernel: int = 3) -> nn.MaxPool2d:
             return nn.MaxPool2d(kernel, 2, ceil_mode=True)
 
-        def across() -> nn.Module:  # Krizhevsky et al. 2012, section 3.3; torch's alpha is for a mean, not a sum
-            return nn.Identity() if norm else nn.LocalResponseNorm(5, alpha=5 * 1e-4, beta=0.75)
+        def across() -> nn.Module:
+            return nn.Identity() if norm else normalisation()
 
         self.standardise = Standardise(mean, std)
         self.conv1 = Convolution(channels, scaled(64), 3 if small else 7, norm, 1 if small else 2)
@@ -295,6 +299,8 @@ def saving(reduced: dict[str, Cost], direct: dict[str, Cost]) -> "Figure":
 class InceptionRecipe(Classifier):
     """GoogLeNet and Network in Network on pictures with labels."""
 
+    beside = ("aux1.fc2", "aux2.fc2")
+    built = ("form", "kernel", "norm", "reduce", "width")
     published = (
         *(
             Published(
@@ -331,7 +337,13 @@ class InceptionRecipe(Classifier):
     reduce: bool = Field(True, description="1 × 1 convolutions in front of the modules' larger ones")
     auxiliary: float = Field(0.3, ge=0, description="weight of the auxiliary classifiers' losses; 0: without them")
     width: float = Field(1.0, gt=0, le=4, description="maps of the convolutions, as a share of the published ones")
-    dropout: float = Field(0.2, ge=0, lt=1, description="share of units left out before the last layer")
+    dropout: Annotated[
+        Literal["auto"] | Annotated[float, Field(ge=0, lt=1)],
+        Field(
+            description="share of units left out before the last layer; auto: 0.2, 0.4 without norm, 0.5 of nin, as "
+            "published"
+        ),
+    ] = "auto"
     epochs: Epochs = 12
     lr: Rate = 0.05
 
@@ -352,7 +364,7 @@ class InceptionRecipe(Classifier):
                 norm=self.norm,
                 small=small,
                 width=self.width,
-                dropout=self.dropout,
+                dropout=self._dropout(),
             )
         return GoogLeNet(
             channels,
@@ -365,8 +377,16 @@ class InceptionRecipe(Classifier):
             auxiliary=self.auxiliary > 0,
             small=small,
             width=self.width,
-            dropout=self.dropout,
+            dropout=self._dropout(),
         )
+
+    def _dropout(self) -> float:
+        if self.dropout != "auto":
+            return self.dropout
+        return 0.5 if self.form == "nin" else 0.2 if self.norm else 0.4
+
+    def chosen(self, spec: dict[str, Any]) -> dict[str, Any]:
+        return super().chosen(spec) | ({"dropout": self._dropout()} if self.dropout == "auto" else {})
 
     def loss(self, model: nn.Module, image: Tensor, label: Tensor) -> Tensor:  # (B, C, H, W), (B,) int64 -> ()
         """Cross-entropy in nats, and that of the auxiliary classifiers at their weight (section 5)."""

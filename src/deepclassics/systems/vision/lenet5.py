@@ -43,8 +43,6 @@ from deepclassics.recipe import BatchSize, Clip, Course, Decay, Epochs, Picture,
 from deepclassics.schedules import NAMED
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from deepclassics.report.evidence import Evidence
 
 # Table I: the maps of S2, 0 to 5, that each of the 16 maps of C3 sees.
@@ -233,14 +231,7 @@ class LeNet5Recipe(Recipe):
         }
 
     def pictures(self, evidence: "Evidence") -> list[Picture]:
-        from deepclassics.report import calibration, confusion, curves, duplicates, features, gallery, kernels, recall
-
-        def first() -> "Figure":
-            return kernels.figure(evidence.model, evidence.spec["shape"])
-
-        def maps() -> "Figure":
-            layers = ["c1", "s2", "c3", "s4", "c5", "f6", "output"]
-            return features.features(evidence.model, evidence.answers()[1].take(slice(0, 1))["image"][0], layers)
+        from deepclassics.report import calibration, confusion, curves, duplicates, gallery, recall, seeing
 
         return [
             curves.picture(evidence),
@@ -249,6 +240,5 @@ class LeNet5Recipe(Recipe):
             gallery.picture(evidence),
             calibration.picture(evidence),
             duplicates.picture(evidence),
-            Picture("First-layer kernels", kernels.caption(evidence.spec["shape"]), first),
-            Picture("Feature maps", "What the layers make of the first test picture, before the activation.", maps),
+            *seeing.pictures(evidence),
         ]

@@ -9,8 +9,9 @@ All are padded, so the size stays; pooling of 2 × 2 halves it: 224, 112, 56, 28
 to 512.
 
 Departures from the paper:
-- `--norm`, the default, normalises over the batch after every convolution (Ioffe and Szegedy 2015): the paper could not
-  train its deep nets from the start, and took the weights of shallow ones. `--no-norm` has the paper's layers.
+- `--norm`, the default, normalises over the batch after every convolution (Ioffe and Szegedy 2015). The paper started
+  its deep nets from the weights of shallow ones, and found afterwards that first weights as in Glorot and Bengio 2010
+  make do without them (section 3.1). `--no-norm` has the paper's layers.
 - Average pooling to 7 × 7 lies before the dense layers, as in the published weights: at 224 pixels it does nothing, and
   it lets larger and smaller pictures in.
 - `--stem small`, for pictures of up to 64 pixels: the same layers, whose 32 pixels come to 1 × 1. What is more is
@@ -91,6 +92,7 @@ class VGGRecipe(Classifier):
     """VGG of 11 to 19 layers, with and without batch normalisation, on pictures with labels."""
 
     head = "classifier.6"
+    built = ("depth", "norm", "width", "dense")
     sides = (8, 32)  # under 8, three of the five halvings would have nothing to halve
     published = (
         *(
@@ -106,6 +108,7 @@ class VGGRecipe(Classifier):
                     "pictures": "as published",
                     "dropout": "after the convolutions too",
                 },
+                when={"depth": 16, "norm": True},
             )
             for on in ("cifar10", "cifar10_small", "cifar10_jpeg")
         ),
