@@ -37,7 +37,8 @@ def entry(run: Run) -> dict[str, Any]:
         "torch": host["torch"],
         **{key: result[key] for key in ("data", "steps", "seconds", "selection", "examples", "parameters", "scores")},
         "published": [
-            {key: row[key] for key in ("score", "value", "source", "verified")} for row in result["published"]
+            {key: row[key] for key in ("score", "value", "source", "verified", "differs")}
+            for row in result["published"]
         ],
     }
 
@@ -54,6 +55,13 @@ def command(entry: dict[str, Any]) -> str:
     if entry["precision"] != "fp32":
         words.append(f"--precision {entry['precision']}")
     return " ".join(words)
+
+
+def _told(row: dict[str, Any]) -> str:
+    """Whether a published figure is unverified, and how its data differ from ours, which makes it one of something else;
+    of the first runs that is not kept."""
+    told = [each for each in row.get("differs", ()) if each.startswith(("training examples", "pictures"))]
+    return ("" if row["verified"] else " (unverified)") + (f"; but {'; '.join(told)}" if told else "")
 
 
 def page(entries: list[dict[str, Any]]) -> str:
@@ -81,8 +89,7 @@ def page(entries: list[dict[str, Any]]) -> str:
             spread = f" ± {figure(statistics.stdev(values))}" if len(values) > 1 else ""
             measured.append(f"{name} {figure(statistics.fmean(values))}{spread}")
         published = [
-            f"{row['score']} {figure(row['value'])}: {row['source']}{'' if row['verified'] else ' (unverified)'}"
-            for row in group[0]["published"]
+            f"{row['score']} {figure(row['value'])}: {row['source']}{_told(row)}" for row in group[0]["published"]
         ]
         seeds = ", ".join(str(each["knobs"]["seed"]) for each in group)
         seconds = duration(statistics.median(each["seconds"] for each in group))
