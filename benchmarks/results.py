@@ -58,8 +58,8 @@ def command(entry: dict[str, Any]) -> str:
 
 
 def _told(row: dict[str, Any]) -> str:
-    """Whether a published figure is unverified, and how its data differ from ours, which makes it one of something else;
-    of the first runs that is not kept."""
+    """Whether a published figure is unverified, and how its data differ from ours, which makes it one of something
+    else; of the first runs that is not kept."""
     told = [each for each in row.get("differs", ()) if each.startswith(("training examples", "pictures"))]
     return ("" if row["verified"] else " (unverified)") + (f"; but {'; '.join(told)}" if told else "")
 
