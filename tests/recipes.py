@@ -43,7 +43,7 @@ OTHER_KNOBS: dict[str, list[dict[str, Any]]] = {
     "gan": [{"loss": "minimax", "hidden": 16, "layers": 2, "noise": 4, "batch_norm": False, "average": 0.9}],
     "hebb": [{"rule": "hebb", "batch": 5, "lr": 0.001, "schedule": "constant"}],
     "inception": [
-        {"width": 0.05, "kernel": 5, "norm": False, "reduce": False},
+        {"width": 0.05, "largest": 5, "norm": False, "reduce": False},
         {"width": 0.1, "form": "nin", "auxiliary": 0.0},
     ],
     "kmeans": [{"data": "iris", "method": "macqueen"}, {"data": "iris", "method": "minibatch", "batch": 10}],

@@ -413,8 +413,8 @@ def test_recall_has_a_row_a_class_the_worst_first(size: int) -> None:
     assert "25.0 %  1 of 4" in told
     assert "57.1 %  4 of 7" in told
     assert sum(word in names for word in told) == min(size, recall.MOST)
-    many = f", the worst {recall.MOST} of them" if size > recall.MOST else ""
-    assert f"mean recall {100 * (1 - 0.75 / size):.1f} % of {size} classes{many}" in told
+    worst = f"; the {recall.MOST} worst of them" if size > recall.MOST else ""
+    assert f"mean recall {100 * (1 - 0.75 / size):.1f} %, over {size} classes{worst}" in told
 
 
 def test_recall_of_classes_without_examples_or_answers() -> None:
@@ -423,7 +423,7 @@ def test_recall_of_classes_without_examples_or_answers() -> None:
     assert "a" not in told
     assert "none given" in told
     assert "71.4 %  5 of 7" in told
-    assert "mean recall 50.0 % of 2 classes" in told
+    assert "mean recall 50.0 %, over 2 classes" in told
 
 
 def test_curves_have_a_panel_a_score_and_mark_the_best() -> None:

@@ -211,6 +211,7 @@ def test_stochastic_mini_batch_and_whole_batch_are_one_knob(batch: int, per_pass
 def kind(annotation: Any) -> str:
     """What is typed after a knob, bounds and choices aside: words, a switch, a number or a whole one."""
     words = re.sub(r"Literal\[[\d, ]+\]", "int", str(annotation))
+    words = re.sub(r"Literal\['auto'\](?=, )", "", words)  # a number, or left to the system
     for known, told in (("Literal", "words"), ("str", "words"), ("bool", "a switch"), ("float", "a number")):
         if known in words:
             return told

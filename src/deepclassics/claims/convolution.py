@@ -292,7 +292,7 @@ def c166_conv_8() -> Finding:
 
     Notes: F3 L1601-1609.
 
-    By the formula, and by the library.
+    The side by the formula, and the maps of the library's layer of three filters.
     """
     found = nn.Conv2d(1, 3, 3)(torch.zeros(1, 1, 10, 10))
     side = output_size(10, 3)

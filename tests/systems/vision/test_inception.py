@@ -81,8 +81,8 @@ def test_the_saving_of_the_standard_example() -> None:
     ("knobs", "expected"),
     [
         ({}, Cost(1_498_376_192, 6_624_904)),
-        ({"kernel": 5, "norm": False}, Cost(1_582_671_872, 6_998_552)),
-        ({"kernel": 5, "norm": False, "reduce": False}, Cost(4_426_547_200, 25_305_944)),
+        ({"largest": 5, "norm": False}, Cost(1_582_671_872, 6_998_552)),
+        ({"largest": 5, "norm": False, "reduce": False}, Cost(4_426_547_200, 25_305_944)),
     ],
 )
 def test_as_many_parameters_and_multiplications_as_published(knobs: dict[str, Any], expected: Cost) -> None:
@@ -100,7 +100,7 @@ def test_reductions_change_no_size() -> None:
 
 
 def test_what_the_reductions_save_is_told_and_drawn() -> None:
-    recipe = InceptionRecipe(kernel=5, norm=False)
+    recipe = InceptionRecipe(largest=5, norm=False)
 
     class Facts:
         spec = globals()["spec"](224)

@@ -16,7 +16,7 @@ place of dense layers one map for each class, averaged.
 Departures from the paper:
 - The default is GoogLeNet as its published weights have it: batch normalisation and no biases in every convolution,
   6,624,904 parameters without the auxiliary classifiers, and another 3 × 3 convolution in place of 5 × 5, which began
-  as a mistake. `--kernel 5 --no-norm` has the paper's layers: 6,998,552, normalisation over neighbouring maps in the
+  as a mistake. `--largest 5 --no-norm` has the paper's layers: 6,998,552, normalisation over neighbouring maps in the
   stem, for which the paper gives no constants and AlexNet's are taken, and 40 % dropout. With batch normalisation
   dropout is 20 %, as in the published weights.
 - The last pooling between modules is by windows of 2 × 2, as in the published weights; in table 1 it is 3 × 3.
@@ -300,7 +300,7 @@ class InceptionRecipe(Classifier):
     """GoogLeNet and Network in Network on pictures with labels."""
 
     beside = ("aux1.fc2", "aux2.fc2")
-    built = ("form", "kernel", "norm", "reduce", "width")
+    built = ("form", "largest", "norm", "reduce", "width")
     published = (
         *(
             Published(
@@ -325,12 +325,12 @@ class InceptionRecipe(Classifier):
             score="top-5 error of the validation pictures",
             value=0.1007,
             source="Szegedy et al. 2014, table 3, one net, one crop",
-            protocol={"form": "googlenet", "kernel": 5, "norm": False},
+            protocol={"form": "googlenet", "largest": 5, "norm": False},
         ),
     )
 
     form: Literal["googlenet", "nin"] = Field("googlenet", description="GoogLeNet, or Network in Network")
-    kernel: Literal[3, 5] = Field(
+    largest: Literal[3, 5] = Field(
         3, description="side of the modules' largest convolutions: 3 as the published weights have it, 5 as the paper"
     )
     norm: bool = Field(True, description="batch normalisation after every convolution")
@@ -371,7 +371,7 @@ class InceptionRecipe(Classifier):
             classes,
             spec["mean"],
             spec["std"],
-            kernel=self.kernel,
+            kernel=self.largest,
             norm=self.norm,
             reduce=reduce,
             auxiliary=self.auxiliary > 0,
