@@ -14,7 +14,7 @@ from typing import Any
 from deepclassics.errors import UserError
 from deepclassics.flags import typed
 from deepclassics.progress import duration, figure
-from deepclassics.recipe import find
+from deepclassics.recipe import Recipe, find
 from deepclassics.run import Run
 
 HERE = Path(__file__).resolve().parent
@@ -52,7 +52,8 @@ def command(entry: dict[str, Any]) -> str:
         if name == "seed" or value == (list(default) if isinstance(default, tuple) else default):
             continue
         words += typed(name, value)
-    if entry["precision"] != "fp32":
+    settled = find(entry["system"]).work is not Recipe.work  # by the host, which may take bf16 unasked
+    if settled or entry["precision"] != "fp32":
         words.append(f"--precision {entry['precision']}")
     return " ".join(words)
 

@@ -205,7 +205,7 @@ def test_a_class_of_nothing_but_bad_pictures_is_gone(tmp_path: Path) -> None:
     fill(tmp_path, {"a": 4, "b": 2})
     for file in (tmp_path / "b").iterdir():
         damage(file, "cut")
-    assert "1 more are bad" in refusal(lambda: image.from_path(tmp_path))
+    assert "1 other cannot be read either" in refusal(lambda: image.from_path(tmp_path))
     assert "found 1 class;" in refusal(lambda: image.from_path(tmp_path, skip_bad=True))
 
 

@@ -295,8 +295,9 @@ class Classifier(Recipe):
         found: dict[str, Any] = {}
         if self.size == "auto" and spec.get("stem") == "large":
             found["size"] = f"{_sides(spec['shape'][1:])}, that of the weights"
-        elif "scaled_from" in spec:
-            found["size"] = f"{spec['shape'][1]} × {spec['shape'][2]}, scaled up from {_sides(spec['scaled_from'])}"
+        elif self.size == "auto" or "scaled_from" in spec:
+            scaled = f", scaled up from {_sides(spec['scaled_from'])}" if "scaled_from" in spec else ""
+            found["size"] = f"{_sides(spec['shape'][1:])}{scaled}"
         if self.stem == "auto":
             found["stem"] = self.stem_of(spec)
         if self.mirror == "auto":

@@ -22,7 +22,7 @@ def compare(runs: Sequence[Run]) -> dict[str, Any]:
     facts = [run.facts() for run in runs]
     results = [run.result() or {} for run in runs]
     scores = [result.get("scores") or _newest(run) for run, result in zip(runs, results, strict=True)]
-    knobs = [fact["knobs"] for fact in facts]
+    knobs = [{name.rstrip("_"): value for name, value in fact["knobs"].items()} for fact in facts]  # "from", as typed
     published = [
         {(row["score"], row["source"]): row["value"] for row in result.get("published", [])} for result in results
     ]
@@ -84,7 +84,8 @@ def _why(runs: Sequence[Run], facts: Sequence[dict[str, Any]], results: Sequence
     elif differ("The examples", [spec.get("examples") for spec in specs]):
         sentences[-1] += " Scores over different examples compare roughly at best."
     own = ("system", "data")
-    knobs = [row["name"] for row in _rows([fact["knobs"] for fact in facts], differing=True) if row["name"] not in own]
+    differing = _rows([fact["knobs"] for fact in facts], differing=True)
+    knobs = [row["name"].rstrip("_") for row in differing if row["name"] not in own]
     if knobs == ["seed"]:
         sentences.append("Of the knobs the seed alone: what it changes is chance.")
     elif knobs and not systems:

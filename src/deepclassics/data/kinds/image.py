@@ -32,6 +32,7 @@ from deepclassics.data.parts import NAMES, divide, natural
 from deepclassics.data.streams import Batch, Columns, Splits, Stored, workers
 from deepclassics.errors import UserError
 from deepclassics.idle import idle_memory
+from deepclassics.progress import many
 
 # .heic and .heif pillow cannot read, but telephones write them: better refused by name than passed over in silence.
 ENDINGS = (
@@ -121,7 +122,7 @@ def from_path(
     bad |= worse
     if bad and not skip_bad:
         first, why = next(iter(bad.items()))
-        more = f" {len(bad) - 1} more are bad." if len(bad) > 1 else ""
+        more = f" {many(len(bad) - 1, 'other')} cannot be read either." if len(bad) > 1 else ""
         raise UserError(f"{first} must be a picture; {why}.{more} Mend or remove it, or leave it out with --skip-bad.")
     files = {part: [(word, file) for word, file in found if file not in bad] for part, found in files.items()}
     classes = natural({word for word, _ in files.get("train", files.get("all", []))})
@@ -249,10 +250,8 @@ def read_in_batches(
     files: list[Path] = []
     for word in inputs:
         path = Path(word)
-        if path.is_dir():
-            found = _pictures(path)
-        else:
-            found = [path] if path.exists() else list(map(Path, natural(glob.glob(word, recursive=True))))
+        places = [path] if path.exists() else map(Path, natural(glob.glob(word, recursive=True)))
+        found = [file for place in places for file in (_pictures(place) if place.is_dir() else [place])]
         if not found:
             what = "it holds none" if path.is_dir() else "there is no such file"
             raise UserError(f"{word} must be a picture, a folder of pictures or a pattern such as '*.png'; {what}.")
