@@ -38,7 +38,8 @@ def inputs(batch: Batch) -> Tensor:  # -> (B, D) or (B, C, H, W)
 
 @cache
 def workers() -> ThreadPoolExecutor:
-    """The threads that read files and decode them. Processes would have to copy every picture, and gain nothing."""
+    """The threads that read files and decode them. Processes must copy every picture: they gain for tiny ones alone
+    (benchmarks/decoding.py), of which a folder that fills the memory is rare."""
     return ThreadPoolExecutor(cores(), thread_name_prefix="worker")
 
 
