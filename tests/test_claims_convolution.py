@@ -1,11 +1,10 @@
 """The verdicts of the claims about convolution and pooling. They are pinned here and computed there."""
 
 import pytest
-import torch
 
 from deepclassics import claims
-from deepclassics.claims import Finding
 from deepclassics.layers import convolution
+from verdicts import check, found
 
 HOLDS, CAVEAT, FAILS = claims.VERDICTS
 
@@ -30,23 +29,15 @@ FAST = {
 SLOW = {"C096": HOLDS}  # loops
 
 
-def found(number: str) -> Finding:
-    torch.manual_seed(0)
-    return claims.find(number).test()()
-
-
 @pytest.mark.parametrize("number", FAST)
 def test_verdict(number: str) -> None:
-    finding = found(number)
-    assert finding.verdict == FAST[number], finding.numbers
-    assert finding.remark or finding.verdict == HOLDS  # beside HOLDS it is not told
+    check(number, FAST[number])
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("number", SLOW)
 def test_verdict_that_takes_longer(number: str) -> None:
-    finding = found(number)
-    assert finding.verdict == SLOW[number], finding.numbers
+    check(number, SLOW[number])
 
 
 def test_c015_n002_the_kernel_is_found_by_its_cosine() -> None:

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from deepclassics import claims
-from deepclassics.claims import Finding, learning_rules
+from deepclassics.claims import learning_rules
 from deepclassics.learn import Clock
 from deepclassics.systems.foundations import hebb, perceptron
 from deepclassics.systems.foundations.perceptron import Perceptron, PerceptronLearner
+from verdicts import check, found
 
 HOLDS, CAVEAT, FAILS = claims.VERDICTS
 
@@ -73,24 +74,15 @@ SLOW = {
 }
 
 
-def found(number: str) -> Finding:
-    torch.manual_seed(0)
-    return claims.find(number).test()()
-
-
 @pytest.mark.parametrize("number", FAST)
 def test_verdict(number: str) -> None:
-    finding = found(number)
-    assert finding.verdict == FAST[number], finding.numbers
-    assert finding.remark or finding.verdict == HOLDS  # beside HOLDS it is not told
+    check(number, FAST[number])
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("number", SLOW)
 def test_verdict_that_takes_longer(number: str) -> None:
-    finding = found(number)
-    assert finding.verdict == SLOW[number], finding.numbers
-    assert finding.remark or finding.verdict == HOLDS  # beside HOLDS it is not told
+    check(number, SLOW[number])
 
 
 def test_c002_exactly_14_of_16_functions_are_separable() -> None:

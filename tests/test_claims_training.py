@@ -6,12 +6,12 @@ The verdicts are pinned here and computed there. What is wrong in the notes come
 import math
 
 import pytest
-import torch
 
 from deepclassics import claims
-from deepclassics.claims import Finding, optimisation
+from deepclassics.claims import optimisation
 from deepclassics.layers.activations import NoisyReLU
 from deepclassics.optimizers import METHODS
+from verdicts import check, found
 
 HOLDS, CAVEAT, FAILS = claims.VERDICTS
 
@@ -81,25 +81,16 @@ SLOW = {
 }
 
 
-def found(number: str) -> Finding:
-    torch.manual_seed(0)
-    return claims.find(number).test()()
-
-
 @pytest.mark.parametrize("number", FAST)
 def test_verdict(number: str) -> None:
-    finding = found(number)
-    assert finding.verdict == FAST[number], finding.numbers
-    assert finding.remark or finding.verdict == HOLDS  # beside HOLDS it is not told
+    check(number, FAST[number])
 
 
 @pytest.mark.long
 @pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch.func calls it itself
 @pytest.mark.parametrize("number", SLOW)
 def test_verdict_that_takes_longer(number: str) -> None:
-    finding = found(number)
-    assert finding.verdict == SLOW[number], finding.numbers
-    assert finding.remark or finding.verdict == HOLDS  # beside HOLDS it is not told
+    check(number, SLOW[number])
 
 
 def test_every_claim_of_these_topics_is_pinned() -> None:

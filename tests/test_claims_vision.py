@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from deepclassics import claims
-from deepclassics.claims import Finding
 from deepclassics.claims.depth import Abreast, three_stages, weight_layers
 from deepclassics.claims.pictures import LADDER
 from deepclassics.systems.vision.resnet import ResNet
+from verdicts import check, found
 
 HOLDS, CAVEAT, FAILS = claims.VERDICTS
 
@@ -37,24 +37,15 @@ SLOW = {
 }
 
 
-def found(number: str) -> Finding:
-    torch.manual_seed(0)
-    return claims.find(number).test()()
-
-
 @pytest.mark.parametrize("number", FAST)
 def test_verdict(number: str) -> None:
-    finding = found(number)
-    assert finding.verdict == FAST[number], finding.numbers
-    assert finding.remark or finding.verdict == HOLDS  # beside HOLDS it is not told
+    check(number, FAST[number])
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("number", SLOW)
 def test_verdict_that_takes_longer(number: str) -> None:
-    finding = found(number)
-    assert finding.verdict == SLOW[number], finding.numbers
-    assert finding.remark or finding.verdict == HOLDS  # beside HOLDS it is not told
+    check(number, SLOW[number])
 
 
 def test_c101_counts_of_the_published_nets() -> None:

@@ -39,6 +39,12 @@ PUBLISHED_SIZE = 224  # pixels: of the pictures that nets with the large stem we
 SMALL = 64  # pixels: up to here a first layer of stride 1 without pooling is taken, made for pictures of 28 to 64
 
 
+Dense = Annotated[
+    Literal["auto"] | Annotated[int, Field(ge=1)],
+    Field(description="units of each hidden dense layer; auto: 4096 with the large stem, 512 with the small one"),
+]
+
+
 class Training(nn.Module):
     """What a learner must know of the data and of the knobs: how pictures are changed, and what a class weighs.
 
@@ -353,6 +359,12 @@ class Classifier(Recipe):
             return self.stem
         low = min(spec["shape"][1:]) < self.least()[1]
         return spec.get("stem") or ("small" if low or max(spec["shape"][1:]) <= SMALL else "large")
+
+    def units(self, dense: int | str, spec: dict[str, Any]) -> int:
+        """The units of each hidden dense layer that a knob of type `Dense` comes to."""
+        if isinstance(dense, int):
+            return dense
+        return 512 if self.stem_of(spec) == "small" else 4096
 
     def _mirrors(self, spec: dict[str, Any]) -> bool:
         return self.mirror == "on" or (self.mirror == "auto" and spec["shape"][0] == 3 and not spec.get("grey"))

@@ -36,7 +36,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from deepclassics.classifier import Classifier
+from deepclassics.classifier import Classifier, Dense
+from deepclassics.layers import starts
 from deepclassics.layers.pictures import Standardise
 from deepclassics.recipe import Clip, Epochs, Published, Rate, Rule
 
@@ -101,8 +102,8 @@ class AlexNet(nn.Module):
             )
         self.avgpool = nn.AdaptiveAvgPool2d(side)
         for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.Linear):  # He et al. 2015, Delving deep into rectifiers, section 2.2
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                starts.he(module.weight)
                 assert module.bias is not None
                 nn.init.zeros_(module.bias)
 
@@ -148,10 +149,7 @@ class AlexNetRecipe(Classifier):
             description="maps, as a share of the published ones; auto: 1 with the large stem, 0.5 with the small one"
         ),
     ] = "auto"
-    dense: Annotated[
-        Literal["auto"] | Annotated[int, Field(ge=1)],
-        Field(description="units of each hidden dense layer; auto: 4096 with the large stem, 512 with the small one"),
-    ] = "auto"
+    dense: Dense = "auto"
     dropout: float = Field(0.5, ge=0, lt=1, description="share of units left out, in front of or in the dense layers")
     epochs: Epochs = 30
     lr: Rate = 0.001
@@ -166,7 +164,7 @@ class AlexNetRecipe(Classifier):
             spec["mean"],
             spec["std"],
             small=self.stem_of(spec) == "small",
-            dense=self._dense(spec),
+            dense=self.units(self.dense, spec),
             width=self._width(spec),
             dropout=self.dropout,
         )
@@ -174,14 +172,9 @@ class AlexNetRecipe(Classifier):
     def chosen(self, spec: dict[str, Any]) -> dict[str, Any]:
         found = super().chosen(spec)
         found |= {"width": self._width(spec)} if self.width == "auto" else {}
-        return found | ({"dense": self._dense(spec)} if self.dense == "auto" else {})
+        return found | ({"dense": self.units(self.dense, spec)} if self.dense == "auto" else {})
 
     def _width(self, spec: dict[str, Any]) -> float:
         if self.width != "auto":
             return self.width
         return 0.5 if self.stem_of(spec) == "small" else 1.0
-
-    def _dense(self, spec: dict[str, Any]) -> int:
-        if self.dense != "auto":
-            return self.dense
-        return 512 if self.stem_of(spec) == "small" else 4096

@@ -44,6 +44,7 @@ from torch import Tensor, nn
 
 from deepclassics.classifier import Classifier
 from deepclassics.data.streams import Data
+from deepclassics.layers import starts
 from deepclassics.layers.pictures import Standardise
 from deepclassics.learn import Learner
 from deepclassics.recipe import Epochs, Picture, Published, Rate
@@ -75,7 +76,7 @@ class Convolution(nn.Module):
         around = kernel // 2 if padding is None else padding
         self.conv = nn.Conv2d(before, maps, kernel, stride, around, bias=not norm)
         self.bn = nn.BatchNorm2d(maps, eps=0.001) if norm else None
-        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")  # He et al. 2015, section 2.2
+        starts.he(self.conv.weight)
         if self.conv.bias is not None:
             nn.init.zeros_(self.conv.bias)
 

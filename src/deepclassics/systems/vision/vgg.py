@@ -26,12 +26,13 @@ CIFAR-10 (Liu and Deng 2015). Commands and figures are in benchmarks/results.md.
 Letters: B pictures, C channels, H and W pixels, K classes.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
 
-from deepclassics.classifier import Classifier
+from deepclassics.classifier import Classifier, Dense
+from deepclassics.layers import starts
 from deepclassics.layers.pictures import Standardise
 from deepclassics.recipe import Epochs, Published, Rate
 
@@ -79,8 +80,8 @@ class VGG(nn.Module):
             nn.Linear(dense, classes),
         )
         for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.Linear):  # He et al. 2015, Delving deep into rectifiers, section 2.2
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                starts.he(module.weight)
                 assert module.bias is not None
                 nn.init.zeros_(module.bias)
 
@@ -124,10 +125,7 @@ class VGGRecipe(Classifier):
     depth: Literal[11, 13, 16, 19] = Field(11, description="convolutions and dense layers")
     norm: bool = Field(True, description="batch normalisation after every convolution")
     width: float = Field(1.0, gt=0, le=4, description="maps of the convolutions, as a share of the published ones")
-    dense: Annotated[
-        Literal["auto"] | Annotated[int, Field(ge=1)],
-        Field(description="units of each hidden dense layer; auto: 4096 with the large stem, 512 with the small one"),
-    ] = "auto"
+    dense: Dense = "auto"
     dropout: float = Field(0.5, ge=0, lt=1, description="share of units left out in the hidden dense layers")
     epochs: Epochs = 20
     lr: Rate = 0.02
@@ -141,16 +139,11 @@ class VGGRecipe(Classifier):
             spec["std"],
             norm=self.norm,
             small=self.stem_of(spec) == "small",
-            dense=self._dense(spec),
+            dense=self.units(self.dense, spec),
             width=self.width,
             dropout=self.dropout,
         )
 
     def chosen(self, spec: dict[str, Any]) -> dict[str, Any]:
         found = super().chosen(spec)
-        return found | ({"dense": self._dense(spec)} if self.dense == "auto" else {})
-
-    def _dense(self, spec: dict[str, Any]) -> int:
-        if self.dense != "auto":
-            return self.dense
-        return 512 if self.stem_of(spec) == "small" else 4096
+        return found | ({"dense": self.units(self.dense, spec)} if self.dense == "auto" else {})
