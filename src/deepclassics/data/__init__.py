@@ -14,11 +14,14 @@ from deepclassics.errors import UserError, meant
 
 if TYPE_CHECKING:
     from deepclassics.data.streams import Splits
+    from deepclassics.data.words import Reading
 
 CALLED = {
     "image": "pictures",
     "table": "a table",
     "text": "running text",
+    "sentence": "texts with labels",
+    "tagged": "tagged words",
     "world": "a world",
     "boolean": "a Boolean function",
     "function": "a function of numbers",
@@ -26,6 +29,7 @@ CALLED = {
     "network": "a small network",
     "matrix": "one picture or a matrix of numbers",
 }
+READ = ("text", "sentence", "tagged")  # what words are read from
 WRITTEN = ("boolean", "function", "matrix")  # what can be typed where a path stands; their modules have `is_written`
 # Files that only the systems that take such things can mean.
 SMALL = ("boolean", "function", "region", "network", "matrix")
@@ -43,6 +47,7 @@ def load(
     size: int | tuple[int, int] | None = None,
     least: int = 1,
     words: int = 0,
+    reading: "Reading | None" = None,
     alone: bool = False,
 ) -> "Splits":
     """A named set, or what lies at a path, as examples to learn from, to choose by and to judge with.
@@ -51,7 +56,8 @@ def load(
     no such parts, and `seed` decides what is held back. `target` is the column of a table to be predicted; `skip_bad`
     leaves pictures out that cannot be read; `size` is the height and width, in pixels, that pictures get, one number
     where they are the same, and where a side would be under `least`, they are scaled up.
-    `words` makes bags of so many words of a table's free text; a table whose rows may be `alone` needs no target.
+    `words` makes bags of so many words of a table's free text; `reading` tells how texts are cut into words, running
+    text left by characters without it; a table whose rows may be `alone` needs no target.
 
     Raises:
         UserError: there is no such set or path, it is of another kind, or it holds what cannot be learnt from.
@@ -61,11 +67,13 @@ def load(
     kind = _kind(data, takes)
     if kind not in takes:
         raise UserError(f"This system takes {' or '.join(CALLED[taken] for taken in takes)}; {data} is {CALLED[kind]}.")
-    if target is not None and kind != "table":
+    if target is not None and kind not in ("table", "sentence"):
         raise UserError(f"--target names a column of a table; {data} is {CALLED[kind]}. Leave --target out.")
     raw = _raw(data, kind, target=target, skip_bad=skip_bad, size=size, least=least, alone=alone)
-    bags = {"words": words} if kind == "table" and words else {}
-    splits: Splits = _module(kind).splits(raw, seed=seed, valid=valid, test=test, **bags)
+    told: dict[str, Any] = {"words": words} if kind == "table" and words else {}
+    if kind in READ and reading is not None:
+        told["reading"] = reading
+    splits: Splits = _module(kind).splits(raw, seed=seed, valid=valid, test=test, **told)
     return replace(splits, spec={**splits.spec, "data": data})
 
 
@@ -79,9 +87,11 @@ def _kind(data: str, takes: Sequence[str]) -> str:
 
     path = Path(data)
     if data in catalog.names():
-        return catalog.find(data).KIND
+        kind = catalog.find(data).KIND
+        return "sentence" if kind == "table" and "sentence" in takes and "table" not in takes else kind
     if os.path.isdir(data):  # a long formula is no name of a file: os says so, Path would raise
-        return _kind_of_folder(path)
+        kind = _kind_of_folder(path)
+        return "sentence" if kind == "text" and "sentence" in takes and "text" not in takes else kind
     if os.path.exists(data):
         kinds = _kinds_of_file(path, takes)
         return next((kind for kind in kinds if kind in takes), kinds[0])
@@ -115,7 +125,9 @@ def _kinds_of_file(path: Path, takes: Sequence[str]) -> list[str]:
 
         found = arrays.read(path)
         return ["table" if next(iter(found.values()))[0].ndim == 2 else "image"]
-    kinds = ["table"] * _module("table").is_table(path)
+    tables = [kind for kind in ("table", "sentence") if kind in takes] or ["table"]
+    kinds = tables[:1] * _module("table").is_table(path)
+    kinds += ["tagged"] * ("tagged" in takes and ending in _module("tagged").ENDINGS)
     kinds += [kind for kind in ("text", "world") if ending in _module(kind).ENDINGS]
     if not kinds:
         raise UserError(
@@ -144,9 +156,13 @@ def _raw(
         raw = catalog.read(data)
         if kind == "image":
             return module.resized(raw, size=size, least=least)
+        if kind == "sentence":
+            return module.from_table(raw, target=target)
         return module.with_target(raw, target) if target is not None else raw
     if kind == "table":
         return module.from_path(path, target=target, alone=alone)
+    if kind == "sentence":
+        return module.from_path(path, target=target)
     if kind == "image":
         return module.from_path(path, size=size, least=least, skip_bad=skip_bad)
     if kind == "world" and not os.path.exists(data):

@@ -7,9 +7,12 @@ the number of updates done is its whole position: a resumed run needs no state o
 What does not fit in memory is a `Stored` column: its rows are made by threads when they are asked for, those of the
 next batches ahead of time. The order, and with it the position, is the same.
 
-Letters: N examples, B examples a batch over all ranks, T positions of a chunk of text.
+Sentences differ in length: a `Ragged` column holds them end to end, and a batch of them is filled up with 0.
+
+Letters: N examples, B examples a batch over all ranks, T positions of a chunk of text or of the longest sentence.
 """
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,6 +32,8 @@ Batch = dict[str, Any]
 
 AHEAD = 2  # batches of stored rows that are begun before they are asked for
 LOOK = 1 << 22  # values in a batch that is looked at: 16 MB as floats, and what a net makes of it many times as much
+ALIKE = 50  # batches that are drawn together and parted by length
+WORD = 100  # values that the id of a word stands for
 
 
 def inputs(batch: Batch) -> Tensor:  # -> (B, D) or (B, C, H, W)
@@ -129,11 +134,58 @@ class Stored:
         return Stored(self.make, self.shape, device, self.pool)
 
 
+class Ragged:
+    """A column whose rows differ in length: ids of words, say. A batch of them is filled up with 0, which stands for no
+    word: (B, T, ...) of int64, T the longest of the batch.
+
+    `values` are the rows end to end, (S, ...) of an integer type, and row n is values[starts[n] : starts[n + 1]].
+    """
+
+    def __init__(self, values: Tensor, starts: Tensor) -> None:  # (S, ...), (N + 1,) of int64
+        self.values, self.starts = values, starts
+        self.lengths = starts.diff()  # (N,)
+        longest = int(self.lengths.max()) if len(self.lengths) else 0
+        self.shape = torch.Size((len(self.lengths), longest, *values.shape[1:]))
+        self.dtype, self.device = torch.int64, values.device
+
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[int]], dtype: torch.dtype = torch.int32) -> "Ragged":
+        """A column of numbers from its rows."""
+        starts = np.concatenate([[0], np.cumsum([len(row) for row in rows], dtype=np.int64)])
+        values = torch.from_numpy(np.fromiter(itertools.chain.from_iterable(rows), np.int64, int(starts[-1])))
+        return cls(values.to(dtype), torch.from_numpy(starts))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> Tensor:
+        numbers = torch.arange(len(self), device=self.device)[index]
+        if not numbers.dim():
+            return self[numbers[None]][0]
+        lengths = self.lengths[numbers]
+        longest = int(lengths.max()) if len(numbers) else 0
+        place = torch.arange(longest, device=self.device)
+        inside = place < lengths[:, None]  # (B, T)
+        rows = self.values[torch.where(inside, self.starts[numbers, None] + place, 0)].long()
+        return rows.masked_fill_(~inside.view(*inside.shape, *[1] * (rows.dim() - 2)), 0)
+
+    def rows(self, index: Tensor) -> "Ragged":  # (M,) of int64 -> M of the rows, in that order
+        """Some of the rows as a column of their own."""
+        lengths = self.lengths[index]
+        starts = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+        place = torch.arange(int(starts[-1]), device=self.device) - starts[:-1].repeat_interleave(lengths)
+        return Ragged(self.values[self.starts[index].repeat_interleave(lengths) + place], starts)
+
+    def to(self, device: torch.device | str) -> "Ragged":
+        return Ragged(self.values.to(device), self.starts.to(device))
+
+
 class Columns:
     """N examples as tensors of equal length, one a column: `Columns(image=..., label=...)`.
 
     A column of dtype uint8 holds pixels or other bytes to save memory: batches carry it as float32 in [0, 1]. One that
-    does not fit in memory is `Stored`; then all columns stay on the processor, and only batches go to the device.
+    does not fit in memory is `Stored`; then all columns stay on the processor, and only batches go to the device. One
+    whose rows differ in length is `Ragged`.
     """
 
     def __init__(self, **tensors: Any) -> None:
@@ -147,6 +199,11 @@ class Columns:
 
     def __getitem__(self, name: str) -> Any:  # a tensor, or a Stored column that answers as one
         return self.tensors[name]
+
+    @cached_property
+    def lengths(self) -> Tensor | None:  # (N,) of int64
+        """Of the examples, where they differ in it."""
+        return next((tensor.lengths for tensor in self.tensors.values() if isinstance(tensor, Ragged)), None)
 
     @property
     def device(self) -> torch.device:
@@ -227,6 +284,9 @@ class Shuffled(Stream):
     The passes are laid end to end and cut into batches of B, so that every batch is full and every example comes
     exactly once a pass; one batch in each pass may hold the end of one pass and the beginning of the next.
     With several ranks each takes its slice of the same global batch.
+
+    Where examples differ in length, `alike` batches at a time are drawn together, parted by length, and come in an
+    order of chance: little of a batch is then filled up with nothing.
     """
 
     columns: Columns
@@ -234,7 +294,9 @@ class Shuffled(Stream):
     seed: int
     rank: int = 0
     ranks: int = 1
+    alike: int = 1
     _orders: dict[int, Tensor] = field(default_factory=dict, repr=False, compare=False)
+    _parted: dict[int, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         size = min(self.batch, len(self.columns))
@@ -254,9 +316,23 @@ class Shuffled(Stream):
 
     @property
     def remark(self) -> str:
+        if self.columns.stored:
+            return "The pictures would fill the memory: they are decoded anew for every batch."
+        if self.columns.lengths is None:
+            return ""
+        mixed = replace(self, alike=1, _parted={}).filled()
         return (
-            "The pictures would fill the memory: they are decoded anew for every batch." if self.columns.stored else ""
+            f"Batches of like length: {self.filled():.1%} of their places are filled up with nothing; "
+            f"with lengths mixed it would be {mixed:.1%}."
         )
+
+    def filled(self) -> float:
+        """The share of the places in the batches of the first pass that hold no word, in [0, 1)."""
+        assert self.columns.lengths is not None
+        lengths = self.columns.lengths
+        found = [lengths[self._index(position)] for position in range(len(self))]
+        places = sum(int(each.max()) * len(each) for each in found)
+        return 1 - sum(int(each.sum()) for each in found) / max(1, places)
 
     def order(self, epoch: int) -> Tensor:
         """The order of one pass, (N,) of int64, on the device of the examples."""
@@ -278,14 +354,28 @@ class Shuffled(Stream):
     def _index(self, position: int) -> Tensor:
         """The numbers of this rank's share of a batch, (B / ranks,) of int64."""
         share = self.batch // self.ranks
-        epoch, begin = divmod(position * self.batch + self.rank * share, len(self.columns))
-        index = self.order(epoch)[begin : begin + share]
-        if len(index) < share:
-            index = torch.cat([index, self.order(epoch + 1)[: share - len(index)]])
-        return index
+        if self.alike == 1 or self.columns.lengths is None:
+            return self._drawn(position * self.batch + self.rank * share, share)
+        together, place = divmod(position, self.alike)
+        if together not in self._parted:
+            self._parted.clear()
+            drawn = self._drawn(together * self.alike * self.batch, self.alike * self.batch)
+            batches = drawn[self.columns.lengths[drawn].argsort(stable=True)].view(self.alike, self.batch)
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + together)
+            self._parted[together] = batches[torch.randperm(self.alike, generator=generator).to(batches.device)]
+        return self._parted[together][place, self.rank * share : (self.rank + 1) * share]
+
+    def _drawn(self, begin: int, count: int) -> Tensor:
+        """The numbers of `count` examples from place `begin` of all passes laid end to end."""
+        epoch, begin = divmod(begin, len(self.columns))
+        pieces = [self.order(epoch)[begin : begin + count]]
+        while (found := sum(map(len, pieces))) < count:
+            epoch += 1
+            pieces.append(self.order(epoch)[: count - found])
+        return torch.cat(pieces) if len(pieces) > 1 else pieces[0]
 
     def on(self, device: torch.device, rank: int = 0, ranks: int = 1) -> "Shuffled":
-        return Shuffled(self.columns.to(device), self.batch, self.seed, rank, ranks)
+        return Shuffled(self.columns.to(device), self.batch, self.seed, rank, ranks, self.alike)
 
 
 @dataclass(frozen=True)
@@ -299,7 +389,10 @@ class InOrder(Stream):
     batch: int = 1000
 
     def __post_init__(self) -> None:
-        values = sum(prod(tensor.shape[1:]) for tensor in self.columns.tensors.values())
+        values = sum(
+            prod(tensor.shape[1:]) * (WORD if isinstance(tensor, Ragged) else 1)
+            for tensor in self.columns.tensors.values()
+        )
         object.__setattr__(self, "batch", max(1, min(self.batch, LOOK // max(1, values))))
 
     def __len__(self) -> int:
@@ -317,6 +410,23 @@ class InOrder(Stream):
     def on(self, device: torch.device, rank: int = 0, ranks: int = 1) -> "InOrder":
         """Every rank looks at the whole: the scores are the same everywhere without a word between the ranks."""
         return InOrder(self.columns.to(device), self.batch)
+
+
+@dataclass(frozen=True)
+class ByLength(InOrder):
+    """One pass for looking at scores where examples differ in length: the shortest first, so that little is filled
+    up."""
+
+    @cached_property
+    def _sorted(self) -> Tensor:  # (N,)
+        assert self.columns.lengths is not None
+        return self.columns.lengths.argsort(stable=True)
+
+    def at(self, position: int) -> Batch:
+        return self.columns.take(self._sorted[self._slice(position)])
+
+    def on(self, device: torch.device, rank: int = 0, ranks: int = 1) -> "ByLength":
+        return ByLength(self.columns.to(device), self.batch)
 
 
 @dataclass(frozen=True)
@@ -375,10 +485,8 @@ class Chunks(Stream):
 
     A batch is {"ids": (B, T), "targets": (B, T), "fresh": bool}: the targets are the ids one position later, chunk k+1
     continues every stretch where chunk k ended, and `fresh` says that a pass begins, so the carried state must be
-    dropped. Every pass cuts the text at another place, made from (seed, epoch).
+    dropped. Every pass cuts the text at another place, made from (seed, epoch). `unit` is what a position holds.
     """
-
-    unit = "characters"
 
     ids: Tensor  # (N,) of int64, or of a smaller integer type to save memory
     batch: int
@@ -386,6 +494,7 @@ class Chunks(Stream):
     seed: int
     rank: int = 0
     ranks: int = 1
+    unit: str = "characters"
 
     def __post_init__(self) -> None:
         if self.batch % self.ranks:
@@ -399,7 +508,7 @@ class Chunks(Stream):
             batch -= self.ranks
         if len(self.ids) - 1 < batch * self.length:
             raise UserError(
-                f"The text to learn from must be longer than a chunk of {self.length} characters"
+                f"The text to learn from must be longer than a chunk of {self.length} {self.unit}"
                 f"{f' on each of {batch} streams' if batch > 1 else ''}; got {len(self.ids):,}. "
                 f"Give more text, or a smaller --chunk."
             )
@@ -522,13 +631,18 @@ class Splits:
         return Splits(spec, relabelled(self.train), relabelled(self.valid), relabelled(self.test))
 
     def shuffled(self, batch: int, seed: int) -> Data:
-        """Streams of it: the training examples shuffled, `batch` an update; the others in order."""
-        return self.streams(Shuffled(self.train, batch, seed))
+        """Streams of it: the training examples shuffled, `batch` an update; the others in order.
+
+        Those that differ in length come with their like.
+        """
+        return self.streams(Shuffled(self.train, batch, seed, alike=ALIKE if self.train.lengths is not None else 1))
 
     def streams(self, train: Stream) -> Data:
         """Streams of it: the training examples as `train` gives them, the others in order."""
 
         def in_order(columns: Columns | None) -> InOrder | None:
-            return InOrder(columns) if columns is not None and len(columns) else None
+            if columns is None or not len(columns):
+                return None
+            return InOrder(columns) if columns.lengths is None else ByLength(columns)
 
         return Data(self.spec, train, in_order(self.valid), in_order(self.test))

@@ -1,17 +1,21 @@
-"""Running text: a file or a folder of them, by characters.
+"""Running text: a file or a folder of them, by characters or by words.
 
-Letters: N characters of a split, T characters of a question.
+Letters: N characters or words of a split, T of them of a question.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from deepclassics.data import words
 from deepclassics.data.streams import Batch, Splits
+from deepclassics.data.words import END, UNKNOWN, Reading, Rule, settled
 from deepclassics.errors import UserError
 
 ENDINGS = (".txt", ".md", ".text")
@@ -46,62 +50,123 @@ def from_path(path: Path) -> Text:
     return Text({"all": text}, name=path.name)
 
 
-def splits(raw: Text, *, seed: int, valid: float, test: float) -> Splits:
-    """Character ids, (N,) of int16 or int32. Test is the last `test` of the text, valid the last `valid` of the rest.
+def splits(raw: Text, *, seed: int, valid: float, test: float, reading: Reading | None = None) -> Splits:
+    """Ids of characters, or of words where there is a `reading`: (N,) of int16 or int32.
 
-    Text is not shuffled: neighbouring stretches would tell of each other. A text of under 1,000 characters is all
-    for training. The vocabulary is that of the whole text, so that every character of every split has an id.
-    `seed` is not used.
+    Test is the last `test` of the text, valid the last `valid` of the rest: text is not shuffled, for neighbouring
+    stretches would tell of each other. A text of under 1,000 of them is all for training. The characters are those of
+    the whole text, so that every one of every split has an id; the words are those of the training part, all others
+    are UNKNOWN, and the end of a line is the word END. `seed` is not used.
     """
+    if reading is not None:
+        return _words(raw, reading, valid, test)
     vocabulary = sorted(set("".join(raw.parts.values())))
     dtype = torch.int16 if len(vocabulary) < 2**15 else torch.int32
-    parts = {name: _ids(text, vocabulary).to(dtype) for name, text in raw.parts.items()}
+    found = _parted({name: _ids(text, vocabulary).to(dtype) for name, text in raw.parts.items()}, valid, test)
+    spec = {"kind": "text", "data": raw.name, "unit": "character", "vocabulary": vocabulary}
+    return _splits(spec, found)
+
+
+def _words(raw: Text, reading: Reading, valid: float, test: float) -> Splits:
+    rule = "blanks" if raw.unit == "word" else settled(reading.rule, raw.parts.values())
+    # Numbers in the order in which words come first, until it is known which are common.
+    seen: dict[str, int] = {}
+    parts = {name: _numbered(text, rule, reading.lower, seen) for name, text in raw.parts.items()}
+    found = _parted(parts, valid, test)
+    counts = np.bincount(found["train"], minlength=len(seen))
+    met = Counter({word: int(counts[number]) for word, number in seen.items() if counts[number]})
+    special = [word for word in (UNKNOWN, END) if met.pop(word, 0) or word == UNKNOWN]
+    commonest = words.vocabulary(met, reading.vocabulary - len(special), reading.least)
+    if not commonest:
+        raise UserError(
+            f"{raw.name} must hold words that come {reading.least} times or more; it has none. Take a smaller --least."
+        )
+    vocabulary = special + commonest
+    number = {word: place for place, word in enumerate(vocabulary)}
+    table = torch.tensor([number.get(word, 0) for word in seen], dtype=torch.int32)
+    spec = {
+        "kind": "text",
+        "data": raw.name,
+        "unit": "word",
+        "rule": rule,
+        "lower": reading.lower,
+        "vocabulary": vocabulary,
+    }
+    return _splits(spec, {name: table[torch.from_numpy(ids)] for name, ids in found.items()})
+
+
+def _numbered(text: str, rule: Rule, lower: bool, seen: dict[str, int]) -> np.ndarray:  # -> (N,) of int64
+    """The words of a text, an END after each line, by numbers that `seen` holds; new words are added to it."""
+    lines = text.split("\n")
+    if lines and not lines[-1]:
+        lines.pop()
+    pieces = []
+    for line in lines:
+        found = [*words.cut(line, rule, lower), END]
+        pieces.append(np.fromiter((seen.setdefault(word, len(seen)) for word in found), np.int64, len(found)))
+    return np.concatenate(pieces)
+
+
+def _parted(parts: dict[str, Any], valid: float, test: float) -> dict[str, Any]:
+    """The parts that the source has, and those cut from the ends: {"train", and perhaps "valid", "test"}."""
     train = parts["all"] if "all" in parts else parts["train"]
     kept = {"valid": parts.get("valid"), "test": parts.get("test")}
     for name, share in (("test", test if "all" in parts else 0.0), ("valid", valid)):
         size = int(len(train) * share)
         if kept[name] is None and len(train) >= 1000 and size > 1:
             train, kept[name] = train[:-size], train[-size:]
-    examples = {"train": len(train), **{name: len(ids) for name, ids in kept.items() if ids is not None}}
-    spec = {"kind": "text", "data": raw.name, "unit": "character", "vocabulary": vocabulary, "examples": examples}
-    return Splits(spec, train, kept["valid"], kept["test"])
+    return {"train": train, **{name: ids for name, ids in kept.items() if ids is not None}}
+
+
+def _splits(spec: dict[str, Any], found: dict[str, Tensor]) -> Splits:
+    return Splits(spec | {"examples": {name: len(ids) for name, ids in found.items()}}, **found)
 
 
 def read(inputs: Sequence[str], spec: dict[str, Any]) -> tuple[list[str], Batch]:
     """What was typed, or the content of a text file of that name, as {"ids": [(T,) of int64, ...]}."""
     texts = []
-    for words in inputs:
-        path = Path(words)
-        texts.append(from_path(path).parts["all"] if path.suffix.lower() in ENDINGS and path.is_file() else words)
-    known = set(spec["vocabulary"])
+    for typed in inputs:
+        path = Path(typed)
+        texts.append(from_path(path).parts["all"] if path.suffix.lower() in ENDINGS and path.is_file() else typed)
+    known = {word: number for number, word in enumerate(spec["vocabulary"])}
+    by_word = spec["unit"] == "word"
+    ids = []
     for text in texts:
-        if not text:
-            raise UserError("The text to go on from must hold a character or more; it is empty.")
-        if strange := sorted(set(text) - known):
+        if by_word:
+            lines = [words.cut(line, spec["rule"], spec["lower"]) for line in text.split("\n")]
+            found = [word for line in lines for word in (*line, END)][:-1]
+            ids.append(torch.tensor([known.get(word, known[UNKNOWN]) for word in found], dtype=torch.int64))
+        elif strange := sorted(set(text) - known.keys()):
             raise UserError(
                 f"The characters must be among the {len(known)} of {spec['data']}; got "
                 f"{', '.join(map(repr, strange[:5]))}, which the run has never seen. Leave them out."
             )
-    return texts, {"ids": [_ids(text, spec["vocabulary"]) for text in texts]}
+        else:
+            ids.append(_ids(text, spec["vocabulary"]))
+        if not len(ids[-1]):
+            raise UserError(f"The text to go on from must hold a {spec['unit']} or more; it is empty.")
+    return texts, {"ids": ids}
 
 
 def show(answer: Batch, names: list[str], spec: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
     """The answer's ids as text, after what was asked."""
+    between = "" if spec["unit"] == "character" else " "
     return [
-        {"name": name, "text": name + decode(ids, spec["vocabulary"])}
+        {"name": name, "text": name + between + decode(ids, spec)}
         for name, ids in zip(names, answer["text"], strict=True)
     ]
 
 
-def decode(ids: Tensor, vocabulary: list[str]) -> str:  # (T,) of int
-    """Ids as text."""
-    return "".join(vocabulary[number] for number in ids.tolist())
+def decode(ids: Tensor, spec: dict[str, Any]) -> str:  # (T,) of int
+    """Ids as text: words with blanks between them, and an END ends a line."""
+    found = [spec["vocabulary"][number] for number in ids.tolist()]
+    if spec["unit"] == "character":
+        return "".join(found)
+    return " ".join("\n" if word == END else word for word in found).replace(" \n ", "\n").replace(" \n", "\n")
 
 
 def _ids(text: str, vocabulary: list[str]) -> Tensor:  # -> (N,) of int64
     """By a table over code points: a million characters take a few milliseconds."""
-    import numpy as np
-
     codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
     table = np.zeros(max((ord(character) for character in vocabulary), default=0) + 1, dtype=np.int64)
     for number, character in enumerate(vocabulary):

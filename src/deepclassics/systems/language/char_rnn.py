@@ -171,8 +171,7 @@ class CharRNNRecipe(Recipe):
         from deepclassics.report.passage import passage
 
         def samples() -> str:
-            vocabulary = evidence.spec["vocabulary"]
-            written = [(step, decode(tensors["text"], vocabulary)) for step, tensors in evidence.snapshots]
+            written = [(step, decode(tensors["text"], evidence.spec)) for step, tensors in evidence.snapshots]
             return passage(written, evidence.metrics)
 
         caption = "200 characters at temperature 0.8, all from the same beginning and the same chance."
