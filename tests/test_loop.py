@@ -418,3 +418,26 @@ def test_a_finished_run_stands_where_its_data_cannot_be_read(spoilt: str, tmp_pa
         if spoilt == "a folder":
             file.mkdir()
     assert carry_out(recipe, path, HOST) == result
+
+
+def test_a_recipe_writes_files_of_its_own_before_the_run_is_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For other programs: whole or not at all, and a run whose files could not be written is not finished."""
+    recipe = find("mlp")(data="xor", epochs=1)
+    full = True
+
+    def write(path: Path) -> None:
+        path.write_text("0.5\n")
+        if full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(type(recipe), "files", lambda self, model, spec: {"own.txt": write})
+    with pytest.raises(UserError, match=r"own\.txt could not be written"):
+        carry_out(recipe, tmp_path / "run", HOST)
+    assert Run(tmp_path / "run").result() is None
+    full = False
+    carry_out(recipe, tmp_path / "run", HOST)
+    assert (tmp_path / "run" / "own.txt").read_text() == "0.5\n"
+    assert Run(tmp_path / "run").result() is not None
+    assert not list((tmp_path / "run").glob("*.part"))

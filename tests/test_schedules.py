@@ -14,6 +14,7 @@ COUNTERPARTS = {
     "cosine": lambda o: lr_scheduler.CosineAnnealingLR(o, STEPS),
     "step": lambda o: lr_scheduler.MultiStepLR(o, [STEPS // 2, 3 * STEPS // 4], 0.1),
     "exponential": lambda o: lr_scheduler.ExponentialLR(o, 0.01 ** (1 / STEPS)),
+    "halving": lambda o: lr_scheduler.MultiStepLR(o, [-(-k * STEPS // 13) for k in range(4, 13)], 0.5),
     "inverse": lambda o: lr_scheduler.LambdaLR(o, lambda k: 1 / (1 + 99 * k / STEPS)),
     "onecycle": lambda o: lr_scheduler.OneCycleLR(o, 1.0, STEPS, final_div_factor=1e4, cycle_momentum=False),
 }

@@ -279,6 +279,7 @@ class TruncatedBackprop(Learner):
 
     `objective(model, batch, state)` gives scores, of which "loss" is descended, and the state after the chunk;
     the state is None, a tensor or a tuple of tensors, and starts as None wherever the batch says "fresh".
+    `judge(model, stream)` gives the scores of an evaluation, the means of the objective's if left out;
     `snapshot(model)` gives what the report wants to see change.
     """
 
@@ -288,6 +289,7 @@ class TruncatedBackprop(Learner):
         objective: Callable[[nn.Module, Batch, Any], tuple[Scores, Any]],
         optimizer: Optimizer,
         *,
+        judge: Callable[[nn.Module, Stream], Scores] | None = None,
         schedule: Schedule = constant,
         clip_norm: float | None = None,
         clip_value: float | None = None,
@@ -298,7 +300,7 @@ class TruncatedBackprop(Learner):
         self.optimizer = optimizer
         self.schedule = schedule
         self.clip_norm, self.clip_value = clip_norm, clip_value
-        self.shown = snapshot
+        self.judge, self.shown = judge, snapshot
         self.carry = Box(local=True)
 
     def step(self, batch: Batch, clock: Clock) -> Scores:
@@ -309,6 +311,8 @@ class TruncatedBackprop(Learner):
         return {name: value.detach() for name, value in scores.items()}
 
     def evaluate(self, stream: Stream) -> Scores:
+        if self.judge is not None:
+            return self.judge(self.model, stream)
         sums: dict[str, Tensor] = {}
         count, state = 0, None
         for batch in stream:

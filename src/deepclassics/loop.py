@@ -24,6 +24,7 @@ from deepclassics.data.streams import Batch, Data, Stream
 from deepclassics.errors import UserError
 from deepclassics.host import Host, uncompiled
 from deepclassics.learn import Box, Clock, Learner, Scores, device_of, look, untraced
+from deepclassics.metrics import RISING
 from deepclassics.progress import Telling
 from deepclassics.published import beside
 from deepclassics.recipe import Recipe
@@ -38,8 +39,8 @@ class Plan:
     """How long a run is, how often it looks, and what makes it stop early.
 
     At most `steps` updates; the validation stream is looked at every `look` updates. With `watch`, say "valid/error",
-    the weights of the lowest such score are kept and judged at the end (lower must be better), and with `patience`
-    the run ends after so many looks without a new lowest one.
+    the weights of the lowest such score, of "valid/f1" and others of which more is better the highest, are kept and
+    judged at the end, and with `patience` the run ends after so many looks without a better one.
     """
 
     steps: int
@@ -127,7 +128,8 @@ def fit(
             keeper.snapshot(step)
         if plan.watch:
             assert plan.watch in row, f"{plan.watch} is watched, but the scores are {', '.join(row)}"
-            value = row[plan.watch]
+            rises = plan.watch.rpartition("/")[2] in RISING
+            value = -row[plan.watch] if rises else row[plan.watch]
             if value < memory.value["best"]:
                 memory.value.update(best=value, stale=0)
                 if host.leads:
@@ -257,6 +259,8 @@ def carry_out(recipe: Recipe, path: Path, host: Host, telling: Telling | None = 
         result["remarks"] = remarks
         result["published"] = beside(recipe, data.spec, result)
         if host.leads:
+            for name, write in recipe.files(learner.model, data.spec).items():
+                run.fill(name, write)
             run.finish(result)
         return result
     except host.compile_faults() as fault:
@@ -300,6 +304,7 @@ def _opening(recipe: Recipe, data: Data, model: nn.Module, path: Path, host: dic
     if skipped := data.spec.get("skipped"):
         pictures = "1 picture" if len(skipped) == 1 else f"{len(skipped)} pictures"
         lines.append(f"Left out: {pictures} that cannot be read: {', '.join(skipped[:5])}.")
+    lines += data.spec.get("told", [])
     lines += [data.train.remark] if data.train.remark else []
     return "\n".join(lines)
 

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 # Scores of which more is better, and of which less is; of any other score neither is. The split is left out.
-RISING = frozenset({"accuracy", "r2", "iou", "pseudo_likelihood", "log_likelihood", "parzen_log_likelihood"})
-FALLING = frozenset({"loss", "error", "rmse", "sup", "inertia"})
+RISING = frozenset({"accuracy", "r2", "iou", "pseudo_likelihood", "log_likelihood", "parzen_log_likelihood",
+                    "f1", "precision", "recall"})  # fmt: skip
+FALLING = frozenset({"loss", "perplexity", "error", "rmse", "sup", "inertia"})
 
 
 def error_rate(given: Tensor, label: Tensor) -> Tensor:  # (N,) int64, (N,) int64 -> ()
@@ -86,3 +87,20 @@ def wilson(share: Tensor, count: Tensor, z: float = 1.96) -> tuple[Tensor, Tenso
     middle = (share + z * z / (2 * count)) / (1 + z * z / count)
     reach = z / (1 + z * z / count) * (share * (1 - share) / count + z * z / (4 * count * count)).sqrt()
     return (middle - reach).clamp(min=0).minimum(share), (middle + reach).clamp(max=1).maximum(share)
+
+
+def entity_counts(
+    given: tuple[Tensor, Tensor, Tensor], right: tuple[Tensor, Tensor, Tensor]
+) -> Tensor:  # 2 times ((B, T) bool, (B, T), (B, T)) -> (3,) int64
+    """How many entities are right, given, and there to be found, as the program conlleval counts them (Tjong Kim Sang,
+    De Meulder 2003): one is right if its first word, its last and its type are. Both as `data.tags.bounds` gives them.
+    """
+    (begins, kind, ends), (there, true_kind, true_ends) = given, right
+    both = begins & there & (kind == true_kind) & (ends == true_ends)
+    return torch.stack([both.sum(), begins.sum(), there.sum()])
+
+
+def f1(counts: Tensor) -> tuple[float, float, float]:  # (3,) -> precision, recall, F1, in [0, 1]
+    """Of `entity_counts`: precision, recall and their harmonic mean (van Rijsbergen 1979), 0 where nothing is right."""
+    both, given, there = counts.tolist()
+    return both / max(given, 1), both / max(there, 1), 2 * both / max(given + there, 1)

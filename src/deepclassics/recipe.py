@@ -15,6 +15,8 @@ from deepclassics.flags import Knobs
 from deepclassics.systems import check, names
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from matplotlib.figure import Figure
     from torch import nn
 
@@ -36,7 +38,7 @@ Rule = Annotated[
     Field(description="torch's optimizer of that name"),
 ]
 Course = Annotated[
-    Literal["constant", "linear", "cosine", "step", "exponential", "inverse", "onecycle"],
+    Literal["constant", "linear", "cosine", "step", "exponential", "halving", "inverse", "onecycle"],
     Field(description="of the learning rate over the run"),
 ]
 Clip = Annotated[float | None, Field(gt=0)]
@@ -132,6 +134,10 @@ class Recipe(Knobs):
     def conclude(self, learner: "Learner", data: "Data") -> tuple[dict[str, float], list[str]]:
         """What can be said once, at the end: scores by full name ("train/mistakes"), and remarks in whole sentences."""
         return {}, []
+
+    def files(self, model: "nn.Module", spec: dict[str, Any]) -> "dict[str, Callable[[Path], None]]":
+        """Files that other programs read, for the run folder once the run ends: by name, what writes it at a path."""
+        return {}
 
     def chosen(self, spec: dict[str, Any]) -> dict[str, Any]:
         """What the knobs left to "auto" come to on data of these facts: {"backward": "written", ...}."""

@@ -7,6 +7,7 @@
     snapshots/         what the report wants to see change, one file a look
     last.pt            the last checkpoint: parts, step, random states; tensors and plain values only
     best.safetensors   the weights that the run stands by
+    model.arpa, ...    what the system writes for other programs (`Recipe.files`)
     report/            written by `report`
     result.json        written last: its presence means finished
 
@@ -21,7 +22,7 @@ import math
 import os
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -255,6 +256,19 @@ class Run:
         self._write("bad_batch.safetensors", _safetensors(tensors))
         return self.path / "bad_batch.safetensors"
 
+    def fill(self, name: str, write: Callable[[Path], object]) -> None:
+        """Makes a file of the folder with what `write` writes at the path it is given."""
+        file = self.path / name
+        beside = file.with_name(f"{file.name}.{os.getpid()}.part")
+        try:
+            write(beside)
+            with open(beside, "rb+") as written:
+                os.fsync(written.fileno())
+            os.replace(beside, file)
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            raise self._unwritable(name, error) from None
+
     def finish(self, result: dict[str, Any]) -> None:
         self._write_json("result.json", result)
 
@@ -318,17 +332,7 @@ class Run:
         self._write(name, (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
     def _write(self, name: str, content: bytes | memoryview) -> None:
-        file = self.path / name
-        beside = file.with_name(f"{file.name}.{os.getpid()}.part")
-        try:
-            with open(beside, "wb") as out:
-                out.write(content)
-                out.flush()
-                os.fsync(out.fileno())
-            os.replace(beside, file)
-        except OSError as error:
-            beside.unlink(missing_ok=True)
-            raise self._unwritable(name, error) from None
+        self.fill(name, lambda path: path.write_bytes(content))
 
     def _unwritable(self, name: str, error: OSError) -> UserError:
         left = " The earlier one is as it was." if (self.path / name).exists() else ""

@@ -34,6 +34,11 @@ def exponential(fraction: float) -> float:
     return 0.01**fraction
 
 
+def halving(fraction: float) -> float:
+    """Full for four thirteenths of the run, then half as much at each further one (Zaremba et al. 2014, section 4.1)."""
+    return 0.5 ** max(0, math.floor(13 * fraction + 1e-9) - 3)
+
+
 def inverse(fraction: float) -> float:
     """As 1/t, down to a hundredth: over 99 updates it is 1/(k + 1) at the k-th, counted from 0 (S115)."""
     return 1.0 / (1.0 + 99.0 * fraction)
@@ -61,6 +66,7 @@ NAMED: dict[str, Schedule] = {
     "cosine": cosine,
     "step": step,
     "exponential": exponential,
+    "halving": halving,
     "inverse": inverse,
     "onecycle": onecycle,
 }

@@ -434,6 +434,7 @@ class Whole(Stream):
     """For learners that build from all examples at once: every batch is all of them, in order, on every rank."""
 
     columns: Columns
+    unit: str = "examples"
 
     def __len__(self) -> int:
         return 1
@@ -446,7 +447,7 @@ class Whole(Stream):
         return self.columns.take(slice(None))
 
     def on(self, device: torch.device, rank: int = 0, ranks: int = 1) -> "Whole":
-        return Whole(self.columns.to(device))
+        return Whole(self.columns.to(device), self.unit)
 
 
 @dataclass(frozen=True)

@@ -1,33 +1,100 @@
 """Recurrent cells: what reads a sequence one position at a time and keeps a state.
 
-Sources: J. Elman, Finding structure in time (1990), for "rnn"; S. Hochreiter, J. Schmidhuber, Long short-term memory
-(1997), with the forget gate of F. Gers et al. (2000), for "lstm"; K. Cho et al. (2014) for "gru", whose reset gate
-stands, as in torch, after the matrix product. Notes: S196, S200, S206, S211, S216.
+Sources, and what is particular to each cell. σ is the logistic function; * goes unit by unit:
 
-Weights have torch's names, shapes and first values, so that a state dict of `torch.nn.LSTM` fits.
+    rnn             h = tanh(W x + R h): J. Elman, Finding structure in time (1990). S196
+    lstm            c = f * c + i * g, h = o * tanh(c), where i, f, o = σ(W x + R h) and g = tanh(W x + R h):
+                    S. Hochreiter, J. Schmidhuber (1997), with the forget gate of F. Gers et al. (2000). S206
+    gru             K. Cho et al. (2014); the reset gate stands, as in torch, after the matrix product. S211
+    peephole        the gates see the cell, each unit its own: i and f the cell before, o the new one: F. Gers,
+                    J. Schmidhuber, Recurrent nets that time and count (2000). S209
+    coupled         i = 1 - f: K. Greff et al., LSTM: a search space odyssey (2015), CIFG. S210
+    depth_gated     from the second layer on c = d * below + f * c + i * g, where `below` is the cell of the layer
+                    below and d = σ(W x + p * c + q * below): K. Yao et al., Depth-gated LSTM (2015). S212
+    clockwork       the units are in modules; each moves at the multiples of its period, and listens to itself and to
+                    slower ones: J. Koutník et al., A clockwork RNN (2014). S213
+    no_input_gate, no_forget_gate, no_output_gate
+                    an LSTM with that gate at 1: Greff 2015, NIG, NFG, NOG. C115
+    no_input_activation, no_output_activation
+                    an LSTM with g = W x + R h, with h = o * c: Greff 2015, NIAF, NOAF. C115
+    sigmoid_candidate
+                    an LSTM with g = σ(W x + R h): I. Goodfellow et al., Deep Learning (2016), 10.41. S206, E004
+
+Further notes: S200 (stacked), S216 (both directions).
+
+Weights have torch's names, shapes and first values: a state dict of `torch.nn.LSTM` fits "lstm" and whatever has its
+four blocks. The rows of a weight are the blocks of `BLOCKS`, in that order.
+
+Departures from the paper: Greff's ablations start from an LSTM with peepholes, these from one without, as in the notes;
+Yao's LSTM has peepholes on all gates, here its depth gate alone has them.
+
+How it is computed: rnn, lstm and gru by torch's fused kernels. The others take the input products of all steps in one,
+then step by step what hangs on the step before. Their way back is written by hand: what does not hang on the step after
+is taken for all steps at once, and so are the gradients of the recurrent weights. Nothing is compiled, and nothing can
+be differentiated twice.
 
 Letters: B sequences, T positions, D numbers of an input, H hidden units, L layers, G blocks of H rows (gates).
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
-Cell = Literal["rnn", "lstm", "gru"]
+from deepclassics.errors import UserError
+
+Cell = Literal[
+    "rnn",
+    "lstm",
+    "gru",
+    "peephole",
+    "coupled",
+    "depth_gated",
+    "clockwork",
+    "no_input_gate",
+    "no_forget_gate",
+    "no_output_gate",
+    "no_input_activation",
+    "no_output_activation",
+    "sigmoid_candidate",
+]
+Gate = Literal["input", "forget", "output"]
+GATES: tuple[Gate, ...] = ("input", "forget", "output")
 State = Tensor | tuple[Tensor, ...] | None
 
-BLOCKS = {"rnn": 1, "lstm": 4, "gru": 3}
+# i, f, o: input, forget and output gate; g: candidate; r, z, n: reset gate, update gate and new state; h: hidden units.
+BLOCKS: dict[Cell, str] = {
+    "rnn": "h",
+    "lstm": "ifgo",
+    "gru": "rzn",
+    "peephole": "ifgo",
+    "coupled": "fgo",
+    "depth_gated": "ifgo",  # above the first layer the input's weight and bias have the rows of d after these
+    "clockwork": "h",
+    "no_input_gate": "fgo",
+    "no_forget_gate": "igo",
+    "no_output_gate": "ifg",
+    "no_input_activation": "ifgo",
+    "no_output_activation": "ifgo",
+    "sigmoid_candidate": "ifgo",
+}
 FUSED: dict[str, Callable[..., Any]] = {"rnn": torch.rnn_tanh, "lstm": torch.lstm, "gru": torch.gru}
 
 
 class Recurrent(nn.Module):
     """`layers` of recurrent cells on top of each other, of `hidden` units each, in one direction or in both.
 
-    `dropout` is the share of what a layer hands to the next that is left out.
+    `dropout` is the share of what a layer hands to the next that is left out. `peepholes` are the gates of a peephole
+    cell that see it. `periods` are those of a clockwork cell's modules, each a multiple of the one before; the modules
+    have equally many units, the first ones one more where that does not come out even.
     """
+
+    heard: Tensor  # (H, H) of a clockwork cell: the units, columns, that each one, a row, listens to
 
     def __init__(
         self,
@@ -38,23 +105,62 @@ class Recurrent(nn.Module):
         *,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        peepholes: Collection[Gate] = GATES,
+        periods: Sequence[int] = (1, 2, 4, 8),
     ) -> None:
         super().__init__()
         self.cell, self.hidden, self.layers, self.dropout = cell, hidden, layers, dropout
         self.directions = ("", "_reverse") if bidirectional else ("",)
         self.outputs = hidden * len(self.directions)
+        self.peepholes, self.periods = [gate for gate in GATES if gate in peepholes], tuple(periods)
         for layer in range(layers):
             width = inputs if layer == 0 else self.outputs
             for direction in self.directions:
-                for name, shape in (
-                    ("weight_ih", (BLOCKS[cell] * hidden, width)),
-                    ("weight_hh", (BLOCKS[cell] * hidden, hidden)),
-                    ("bias_ih", (BLOCKS[cell] * hidden,)),
-                    ("bias_hh", (BLOCKS[cell] * hidden,)),
-                ):
+                for name, shape in self._shapes(layer, width).items():
                     self.register_parameter(f"{name}_l{layer}{direction}", nn.Parameter(torch.empty(shape)))
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -1 / math.sqrt(hidden), 1 / math.sqrt(hidden))
+        if cell == "clockwork":
+            self._wind()
+
+    def _shapes(self, layer: int, width: int) -> dict[str, tuple[int, ...]]:
+        rows = len(BLOCKS[self.cell]) * self.hidden
+        deep = self.cell == "depth_gated" and layer > 0
+        read = rows + self.hidden * deep
+        shapes: dict[str, tuple[int, ...]] = {
+            "weight_ih": (read, width),
+            "weight_hh": (rows, self.hidden),
+            "bias_ih": (read,),
+            "bias_hh": (rows,),
+        }
+        if self.cell == "peephole" and self.peepholes:
+            shapes["weight_ch"] = (len(self.peepholes) * self.hidden,)  # in the order of GATES
+        if deep:
+            shapes |= {"weight_cd": (self.hidden,), "weight_ld": (self.hidden,)}  # Yao's names: own cell, layer below's
+        return shapes
+
+    def _wind(self) -> None:
+        """Who listens to whom in a clockwork cell. The weights of the others are 0, stay 0 and are not `learnt`."""
+        periods = self.periods
+        assert all(slow % fast == 0 for fast, slow in pairwise(periods)), "each period is a multiple of the one before"
+        if self.hidden < len(periods):
+            raise UserError(
+                f"A clockwork layer must have {len(periods)} units or more, one for each of its periods; "
+                f"got {self.hidden}. Give it more hidden units."
+            )
+        sizes = [len(part) for part in torch.arange(self.hidden).tensor_split(len(periods))]
+        self.ends = [sum(sizes[: number + 1]) for number in range(len(periods))]
+        module = torch.repeat_interleave(torch.arange(len(periods)), torch.tensor(sizes))
+        self.register_buffer("heard", module[:, None] <= module, persistent=False)
+        with torch.no_grad():
+            for name, weight in self.named_parameters():
+                if name.startswith("weight_hh"):
+                    weight.mul_(self.heard)
+
+    def learnt(self) -> int:
+        """How many numbers are learnt."""
+        deaf = 0 if self.cell != "clockwork" else int((~self.heard).sum()) * self.layers * len(self.directions)
+        return sum(parameter.numel() for parameter in self.parameters()) - deaf
 
     def weights(self, layer: int, direction: str = "") -> list[Tensor]:
         """(G·H, D), (G·H, H), (G·H,), (G·H,) of a layer in a direction, "" or "_reverse"."""
@@ -66,15 +172,22 @@ class Recurrent(nn.Module):
     def forward(
         self, x: Tensor, state: State = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, State]:  # (B, T, D), state, (B,) -> (B, T, H or 2H), state
-        """`state` is (L, B, H) for rnn and gru, two of it for lstm, in both directions (2L, B, H); None is all zeros.
+        """`state` is (L, B, H) for rnn and gru, two of it for the LSTMs, hidden units and cells, in both directions
+        (2L, B, H); for clockwork it is the hidden units and how many steps were taken, (L, B, 1), as many for all
+        sequences. None is all zeros.
 
         Sequences that are filled up need their `lengths` where both directions are read: the backward one begins at
         the last position that holds something. Outputs beyond a sequence's length mean nothing.
         """
+        alone = lengths is None or len(self.directions) == 1
+        if self.cell not in FUSED:
+            assert alone or state is None, "sequences of their own begin without a state"
+            out, after = self._stepped(x, state, None if alone else lengths)
+            return out, after if alone else None
         flat = [
             weight for layer in range(self.layers) for side in self.directions for weight in self.weights(layer, side)
         ]
-        if lengths is None or len(self.directions) == 1:
+        if lengths is None or alone:
             return self._fused(x, state, flat, self.layers, bidirectional=len(self.directions) == 2)
         assert state is None, "sequences of their own begin without a state"
         backward = reversal(lengths, x.shape[1])
@@ -96,6 +209,230 @@ class Recurrent(nn.Module):
             x, state, weights, True, layers, self.dropout if layers > 1 else 0.0, self.training, bidirectional, True
         )
         return out, tuple(after) if self.cell == "lstm" else after[0]
+
+    def _stepped(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """What `forward` does, for cells without a kernel. Positions come first, (T, B, D): steps lie in one piece."""
+        (batch, positions), sides = x.shape[:2], len(self.directions)
+        if state is None:
+            zeros = self.get_parameter("weight_hh_l0").new_zeros(self.layers * sides, batch, self.hidden)
+            clock = torch.zeros_like(zeros[:, :, :1], dtype=torch.int64)
+            state = (zeros, clock if self.cell == "clockwork" else zeros)
+        assert isinstance(state, tuple)
+        backward = None if lengths is None else reversal(lengths, positions).T[:, :, None]  # (T, B, 1)
+
+        def turned(x: Tensor) -> Tensor:  # (T, B, D) -> the same
+            return x.flip(0) if backward is None else x.gather(0, backward.expand_as(x))
+
+        x, below = x.transpose(0, 1).contiguous(), [None] * sides
+        after: list[tuple[Tensor, Tensor]] = []
+        for layer in range(self.layers):
+            outs = []
+            for number, side in enumerate(self.directions):
+                own = [piece[layer * sides + number] for piece in state]
+                out, second, below[number] = self._read(
+                    turned(x) if side else x, own, f"_l{layer}{side}", below[number]
+                )
+                after.append((out[-1], second))
+                outs.append(turned(out) if side else out)
+            x = torch.cat(outs, 2) if sides == 2 else outs[0]
+            if layer + 1 < self.layers and self.dropout:
+                x = F.dropout(x, self.dropout, self.training)
+        return x.transpose(0, 1), tuple(torch.stack(pieces) for pieces in zip(*after, strict=True))
+
+    def _read(
+        self, x: Tensor, state: Sequence[Tensor], which: str, below: Tensor | None
+    ) -> tuple[Tensor, Tensor, Any]:  # (T, B, D), 2 · (B, H), _, (T, B, H) -> (T, B, H), (B, H), (T, B, H)
+        """A layer in a direction: outputs, the state's second piece after it, and the cells for the layer above."""
+        rows = len(BLOCKS[self.cell]) * self.hidden
+        weight, recurrent, bias, other = (
+            self.get_parameter(f"{name}{which}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        )
+        bias_of_all = bias + F.pad(other, (0, len(bias) - rows))
+        # Under autocast the product is bfloat16; what goes on from step to step stays in the precision of the weights.
+        a = F.linear(x, weight, bias_of_all).to(recurrent.dtype)
+        if self.cell == "clockwork":
+            begun = int(state[1][0, 0])
+            active = [self._active(begun + step) for step in range(len(x))]
+            return Clockwork.apply(a, recurrent * self.heard, state[0], active), state[1] + len(x), None
+        peepholes = depth = own = None
+        if self.cell == "peephole" and self.peepholes:
+            seen = iter(self.get_parameter(f"weight_ch{which}").split(self.hidden))
+            nothing = recurrent.new_zeros(self.hidden)
+            peepholes = torch.stack([next(seen) if gate in self.peepholes else nothing for gate in GATES])
+        if below is not None:
+            a, depth = a.split([rows, self.hidden], 2)
+            depth = torch.addcmul(depth, below, self.get_parameter(f"weight_ld{which}"))
+            own = self.get_parameter(f"weight_cd{which}")
+        out, cells = Gated.apply(self.cell, a, recurrent, *state, peepholes, depth, own, below)
+        return out, cells[-1], cells if self.cell == "depth_gated" else None
+
+    def _active(self, step: int) -> int:
+        """How many units move at a step: those of the first modules, as each period is a multiple of the one before."""
+        return max((end for end, period in zip(self.ends, self.periods, strict=True) if step % period == 0), default=0)
+
+
+class Gated(torch.autograd.Function):
+    """The steps of an LSTM of any kind, from its input products a on. Letters as in `BLOCKS`, d the depth gate, s what
+    the cell shows; every gate there is comes with its row of blocks. p are the peepholes of i, f and o."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        cell: Cell,
+        a: Tensor,  # (T, B, G·H)
+        weight: Tensor,  # (G·H, H)
+        h: Tensor,  # (B, H)
+        c: Tensor,  # (B, H)
+        p: Tensor | None,  # (3, H)
+        depth: Any,  # None or (T, B, H), d before its own cell and σ
+        own: Any,  # None or (H,), the depth gate's peephole
+        below: Any,  # None or (T, B, H), cells of the layer below
+    ) -> tuple[Tensor, Tensor]:  # (T, B, H) hidden units, (T, B, H) cells
+        (steps, batch), hidden, blocks = a.shape[:2], weight.shape[1], BLOCKS[cell]
+        z = a.new_empty(steps, batch, len(blocks), hidden)  # what goes into the gates, then the gates
+        hs, cs = a.new_empty(2, steps + 1, batch, hidden).unbind()
+        hs[0], cs[0] = h, c
+        s = cs[1:] if cell == "no_output_activation" else a.new_empty(steps, batch, hidden)
+        d = None if depth is None else torch.empty_like(below)
+        row = {block: z[:, :, place].unbind() for place, block in enumerate(blocks)}
+        early = z[:, :, : blocks.index("g")].unbind()  # the gates that the cell before is seen by
+        whole, transposed = z.flatten(2).unbind(), weight.T
+        for t, (sums, before, old, new, shown) in enumerate(zip(a, hs, cs, cs[1:], s, strict=False)):
+            torch.addmm(sums, before, transposed, out=whole[t])
+            if p is not None:
+                early[t].addcmul_(old[:, None], p[:2])
+            early[t].sigmoid_()
+            g = row["g"][t]
+            if cell == "sigmoid_candidate":
+                g.sigmoid_()
+            elif cell != "no_input_activation":
+                g.tanh_()
+            if cell == "coupled":
+                torch.lerp(g, old, row["f"][t], out=new)  # f * c + (1 - f) * g
+            elif cell == "no_input_gate":
+                torch.addcmul(g, row["f"][t], old, out=new)
+            elif cell == "no_forget_gate":
+                torch.addcmul(old, row["i"][t], g, out=new)
+            else:
+                torch.mul(row["f"][t], old, out=new).addcmul_(row["i"][t], g)
+            if d is not None:
+                torch.addcmul(depth[t], old, own, out=d[t]).sigmoid_()
+                new.addcmul_(d[t], below[t])
+            if cell != "no_output_activation":
+                torch.tanh(new, out=shown)
+            if cell == "no_output_gate":
+                hs[t + 1] = shown
+                continue
+            o = row["o"][t]
+            if p is not None:
+                o.addcmul_(new, p[2])
+            torch.mul(o.sigmoid_(), shown, out=hs[t + 1])
+        ctx.cell = cell
+        ctx.save_for_backward(weight, p, own, below, z, hs, cs, s, d)
+        ctx.set_materialize_grads(False)
+        return hs[1:], cs[1:]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dout: Tensor | None, dcells: Tensor | None) -> tuple[Tensor | None, ...]:
+        cell, blocks = ctx.cell, BLOCKS[ctx.cell]
+        weight, p, own, below, z, hs, cs, s, d = ctx.saved_tensors
+        if dout is None:
+            dout = torch.zeros_like(hs[1:])
+        gate: dict[str, Any] = dict(zip(blocks, z.unbind(2), strict=True))
+        g = gate["g"]
+        i, f, o = (gate.get(block) for block in "ifo")
+        old = cs[:-1]
+        # dz begins as the slope of each sum towards the cell, or for o towards h; the loop multiplies by what arrives.
+        dz = z * (1 - z)
+        slope = dict(zip(blocks, dz.unbind(2), strict=True))
+        if cell == "no_input_activation":
+            slope["g"].fill_(1)
+        elif cell != "sigmoid_candidate":
+            torch.addcmul(torch.ones_like(g), g, g, value=-1, out=slope["g"])
+        if cell == "coupled":
+            slope["f"].mul_(old - g)
+            slope["g"].mul_(1 - gate["f"])
+        else:
+            if f is not None:
+                slope["f"].mul_(old)
+            if i is not None:
+                slope["i"].mul_(g)
+                slope["g"].mul_(i)
+        shows = None if cell == "no_output_activation" else 1 - s * s  # dh/dc through what the cell shows
+        if o is not None:
+            slope["o"].mul_(s)
+            shows = o if shows is None else shows.mul_(o)
+        ddepth: Any = None
+        dbelow: Any = None
+        if d is not None:
+            ddepth, dbelow = d * (1 - d) * below, d.clone()
+        front = dz[:, :, : blocks.index("g") + 1].unbind()
+        rows, whole = {block: part.unbind() for block, part in slope.items()}, dz.flatten(2).unbind()
+        assert shows is not None
+        douts, shown, forgets = dout.unbind(), shows.unbind(), None if f is None else f.unbind()
+        dh, dc = torch.empty_like(hs[0]), torch.zeros_like(hs[0])
+        for t in reversed(range(len(z))):
+            if t + 1 == len(z):
+                dh.copy_(douts[t])
+            else:
+                torch.addmm(douts[t], whole[t + 1], weight, out=dh)
+            if dcells is not None:
+                dc.add_(dcells[t])
+            dc.addcmul_(dh, shown[t])
+            if o is not None:
+                rows["o"][t].mul_(dh)
+                if p is not None:
+                    dc.addcmul_(rows["o"][t], p[2])
+            front[t].mul_(dc[:, None])
+            if d is not None:
+                ddepth[t].mul_(dc)
+                dbelow[t].mul_(dc)
+            if forgets is not None:
+                dc.mul_(forgets[t])
+            if p is not None:
+                dc.addcmul_(rows["i"][t], p[0]).addcmul_(rows["f"][t], p[1])
+            if d is not None:
+                dc.addcmul_(ddepth[t], own)
+        dp = down = None
+        if p is not None:
+            seen = ((slope["i"], old), (slope["f"], old), (slope["o"], cs[1:]))
+            dp = torch.stack([(sums * cells).sum((0, 1)) for sums, cells in seen])
+        if d is not None:
+            down = (ddepth * old).sum((0, 1))
+        da = dz.flatten(2)
+        dweight = da.flatten(0, 1).T @ hs[:-1].flatten(0, 1)
+        return None, da, dweight, da[0] @ weight, dc, dp, ddepth, down, dbelow
+
+
+class Clockwork(torch.autograd.Function):
+    """The steps of a clockwork layer, from its input products a on. At a step the first `active` units move."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, weight: Tensor, h: Tensor, active: Sequence[int]) -> Tensor:
+        # (T, B, H), (H, H), (B, H), T numbers -> (T, B, H)
+        hs = a.new_empty(len(a) + 1, *h.shape)
+        hs[0] = h
+        for sums, old, new, move in zip(a, hs, hs[1:], active, strict=False):
+            torch.addmm(sums[:, :move], old, weight[:move].T, out=new[:, :move]).tanh_()
+            new[:, move:] = old[:, move:]
+        ctx.active = active
+        ctx.save_for_backward(weight, hs)
+        return hs[1:]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dout: Tensor) -> tuple[Tensor | None, ...]:
+        weight, hs = ctx.saved_tensors
+        da = 1 - hs[1:] * hs[1:]
+        dh = torch.zeros_like(hs[0])
+        for t, move in reversed(list(enumerate(ctx.active))):
+            dh += dout[t]
+            da[t, :, :move] *= dh[:, :move]
+            da[t, :, move:] = 0
+            dh[:, :move] = 0
+            dh.addmm_(da[t, :, :move], weight[:move])
+        return da, da.flatten(0, 1).T @ hs[:-1].flatten(0, 1), dh, None
 
 
 def reversal(lengths: Tensor, positions: int) -> Tensor:  # (B,) of int64 -> (B, T) of int64

@@ -1,0 +1,458 @@
+"""RNN language model: a recurrent net that reads text a word at a time and gives the next one's probability.
+
+Source: T. Mikolov et al., Recurrent neural network based language model (2010), for the Elman net (`--cell sigmoid`),
+its cache and its learning while it is tested; W. Zaremba, I. Sutskever, O. Vinyals, Recurrent neural network
+regularization (2014), sections 3 and 4.1, for the LSTM, whose small net the defaults are; O. Press, L. Wolf (2017) for
+`--tie`; E. Grave, A. Joulin, N. Usunier (2017), eq. 2-5, for the cache. Notes: S217, S262; S254, S256.
+
+    x(t) = [w(t), s(t - 1)],  s_j(t) = f(sum_i x_i(t) u_ji),  y_k(t) = g(sum_j s_j(t) v_kj),  g the softmax
+
+Departures from the paper: losses are means over words, where Zaremba sums over the 20 of a chunk: his rate 1 and bound
+5 on the gradient are 20 and 0.25 here. Every pass cuts the text at another place. The Elman net learns from 20
+stretches at once in place of one, through chunks in place of five steps for each word, and has an embedding in place of
+one-hot words times a matrix (the same function), and biases. Judged is all of a text but its first word.
+
+Expected: pydocs, XXX. Penn Treebank, small LSTM: test perplexity 114.5 published; measured in benchmarks/results.md.
+
+Letters: B streams of text, T words of a chunk, V words of the vocabulary, D numbers of an embedding, H hidden units,
+L layers, N words that a cache holds.
+"""
+
+import copy
+import itertools
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from deepclassics.data import load
+from deepclassics.data.streams import Batch, Chunks, Data, Passage, Stream
+from deepclassics.data.words import END, UNKNOWN, Reading, Rule
+from deepclassics.flags import Knobs
+from deepclassics.layers.recurrent import Cell, Recurrent, State
+from deepclassics.learn import Learner, Scores, TruncatedBackprop, descend, detached, optimizer, untraced
+from deepclassics.loop import Plan
+from deepclassics.recipe import BatchSize, Clip, Course, Decay, Epochs, Picture, Published, Rate, Recipe, Share
+from deepclassics.recipe import Rule as Descent
+from deepclassics.schedules import NAMED
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from deepclassics.report.evidence import Evidence
+
+RATES = (0.5, 2.0, 8.0)  # of learning while tested, of which the one that is best on validation text is taken
+THETAS = (0.0, 0.3)  # flatness of the cache: 0 counts words alike, more prefers what came in a like state
+WEIGHTS = tuple(k / 20 for k in range(11))  # of the cache in the mixture
+ENOUGH = 20_000  # words of the validation text that rate and weight are chosen on
+
+
+class SigmoidRecurrent(nn.Module):
+    """Elman's net with the sigmoid, s(t) = sigmoid(W x(t) + U s(t - 1) + b), stacked.
+
+    As sigmoid(z) = (1 + tanh(z/2)) / 2, it is an Elman net with tanh in u = 2 s - 1, of weights W/2 and U/4 and bias
+    b/2 + U1/4, for which torch has a kernel.
+    """
+
+    def __init__(self, inputs: int, hidden: int, layers: int, dropout: float) -> None:
+        super().__init__()
+        self.hidden, self.layers, self.dropout = hidden, layers, dropout
+        for layer in range(layers):
+            self.register_parameter(
+                f"weight_ih_l{layer}", nn.Parameter(torch.empty(hidden, hidden if layer else inputs))
+            )
+            self.register_parameter(f"weight_hh_l{layer}", nn.Parameter(torch.empty(hidden, hidden)))
+            self.register_parameter(f"bias_l{layer}", nn.Parameter(torch.empty(hidden)))
+
+    def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:  # (B, T, D), (L, B, H) -> (B, T, H), ..
+        if state is None:
+            state = x.new_zeros(self.layers, len(x), self.hidden)
+        assert isinstance(state, Tensor)
+        after = []
+        for layer in range(self.layers):
+            if layer:
+                x = F.dropout(x, self.dropout, self.training)
+            w, u, b = (self.get_parameter(f"{name}_l{layer}") for name in ("weight_ih", "weight_hh", "bias"))
+            bias = b / 2 + u.sum(1) / 4
+            weights = [w / 2, u / 4, bias, torch.zeros_like(bias)]
+            out, last = torch.rnn_tanh(x, 2 * state[layer : layer + 1] - 1, weights, True, 1, 0.0, False, False, True)
+            x = (1 + out) / 2
+            after.append((1 + last) / 2)
+        return x, torch.cat(after)
+
+
+class WordRNN(nn.Module):
+    """Embedding, `layers` recurrent layers of `hidden` units, and an affine map to a score for each word.
+
+    Where it is `tied`, the map's matrix is the embedding. All weights begin between -`init` and `init`.
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        cell: str,
+        embedding: int,
+        hidden: int,
+        layers: int,
+        dropout: float,
+        tied: bool,
+        init: float,
+    ) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(vocabulary, embedding)
+        self.recurrent: nn.Module = (
+            SigmoidRecurrent(embedding, hidden, layers, dropout)
+            if cell == "sigmoid"
+            else Recurrent(cell, embedding, hidden, layers, dropout=dropout)  # type: ignore[arg-type]
+        )
+        self.output = None if tied else nn.Parameter(torch.empty(vocabulary, hidden))
+        self.bias = nn.Parameter(torch.empty(vocabulary))
+        self.dropout = nn.Dropout(dropout)
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -init, init)
+
+    def read(self, ids: Tensor, state: State = None) -> tuple[Tensor, State]:  # (B, T), state -> (B, T, H), state
+        """What the top layer holds after each word, and the state after the last; None is all zeros."""
+        hidden, state = self.recurrent(self.dropout(self.embed(ids)), state)
+        return self.dropout(hidden), state
+
+    def score(self, hidden: Tensor) -> Tensor:  # (..., H) -> (..., V)
+        return F.linear(hidden, self.embed.weight if self.output is None else self.output, self.bias)
+
+    def forward(self, ids: Tensor, state: State = None) -> tuple[Tensor, State]:  # (B, T), state -> (B, T, V), state
+        hidden, state = self.read(ids, state)
+        return self.score(hidden), state
+
+    def sample(self, ids: Tensor, length: int, temperature: float, never: int) -> Tensor:  # (T,) -> (length,)
+        """`length` words after `ids`, each drawn from the softmax at that temperature; 0 takes the likeliest. The word
+        `never` is not drawn."""
+        drawn, state = [], None
+        feed = ids.view(1, -1)
+        for _ in range(length):
+            hidden, state = self.read(feed, state)
+            scores = self.score(hidden[0, -1]).float()
+            scores[never] = -math.inf
+            feed = scores.argmax() if temperature == 0 else torch.multinomial((scores / temperature).softmax(0), 1)
+            feed = feed.view(1, 1)
+            drawn.append(feed[0, 0])
+        return torch.stack(drawn)
+
+
+def objective(model: nn.Module, batch: Batch, state: State) -> tuple[Scores, State]:
+    """The mean cross-entropy of the next word, in nats, and the state after the chunk."""
+    scores, state = model(batch["ids"], state)
+    return {"loss": F.cross_entropy(scores.flatten(0, 1), batch["targets"].flatten())}, state
+
+
+def walk(model: nn.Module, stream: Stream) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """A text read from end to end: what the top layer holds before each word, (B, T, H), the words, (B, T), and the
+    logarithms of their probabilities, in nats, (B, T)."""
+    assert isinstance(model, WordRNN)
+    state: State = None
+    for batch in stream:
+        hidden, state = model.read(batch["ids"], None if batch["fresh"] else state)
+        targets = batch["targets"]
+        loss = F.cross_entropy(model.score(hidden).flatten(0, 1), targets.flatten(), reduction="none")
+        yield hidden, targets, -loss.view_as(targets)
+
+
+def judge(model: nn.Module, stream: Stream) -> Scores:
+    """The mean loss of a word over a text, in nats, and the perplexity, its exponential."""
+    losses = torch.cat([-found.flatten() for _, _, found in walk(model, stream)])
+    loss = losses.double().mean()
+    return {"loss": loss, "perplexity": loss.exp()}
+
+
+def cached(model: nn.Module, stream: Stream, words: int) -> Tensor:
+    """The mean loss over a text, in nats, of mixtures with a cache, for every flatness and weight: (THETAS, WEIGHTS).
+
+    The cache holds the last N `words`, x, and the state h before each. It gives the next word, where the state is h',
+    the probability sum_i 1{x_i = w} exp(theta h'h_i) / sum_i exp(theta h'h_i) (Grave et al. 2017, eq. 2); with a theta
+    of 0 it counts them, as that of Kuhn and De Mori (1990). One stretch of text is read.
+    """
+    thetas, weights = torch.tensor(THETAS), torch.tensor(WEIGHTS, dtype=torch.float64)
+    total, count = torch.zeros(len(THETAS), len(WEIGHTS), dtype=torch.float64), 0
+    held: tuple[Tensor, Tensor] | None = None
+    for hidden, targets, logs in walk(model, stream):
+        assert len(hidden) == 1, "a cache follows one text"
+        hidden, targets, logs = hidden[0].float().cpu(), targets[0].cpu(), logs[0].double().cpu()
+        keys, known = (
+            (hidden, targets) if held is None else (torch.cat([held[0], hidden]), torch.cat([held[1], targets]))
+        )
+        place = torch.arange(len(known) - len(targets), len(known))[:, None]
+        number = torch.arange(len(known))
+        inside = (number < place) & (number >= place - words)  # (T, N + T)
+        alike = thetas[:, None, None] * (hidden @ keys.T)
+        mass = alike.masked_fill(~inside, -math.inf).softmax(2).nan_to_num(0.0)  # the first word has no past
+        share = (mass * (known == targets[:, None])).sum(2).double()  # (THETAS, T)
+        mixed = (1 - weights) * logs.exp()[:, None] + weights * share[:, :, None]
+        mixed[:, ~inside.any(1)] = logs[~inside.any(1)].exp()[:, None]
+        total -= mixed.log().sum(1)
+        count += len(targets)
+        held = keys[-words:], known[-words:]
+    return total / count
+
+
+def learning_on(model: nn.Module, stream: Passage, chunk: int, lr: float, clip_norm: float | None) -> float:
+    """The mean loss over a text, in nats, of a copy that goes on learning from what it was just tested on, a chunk at
+    a time (Mikolov et al. 2010, section 2: dynamic). The model itself stays as it is."""
+    net = copy.deepcopy(model).eval()
+    rule = torch.optim.SGD(net.parameters(), lr, fused=True)
+    state, total, count = None, 0.0, 0
+    with torch.enable_grad():
+        for batch in Passage(stream.ids, 1, chunk):
+            scores, state = objective(net, batch, None if batch["fresh"] else state)
+            total += float(scores["loss"].detach()) * batch["ids"].numel()
+            count += batch["ids"].numel()
+            descend(rule, scores["loss"], clip_norm)
+            state = detached(state)
+    return total / count
+
+
+RARITY = (
+    "Perplexity of the test words, parted by how common they are in the training text, on a logarithmic scale; beside "
+    "it what counting words alone would give. How many test words there are stands under each."
+)
+NEAREST = (
+    "Of the thousand commonest words, the 16 that are closest to their four nearest, by the cosine between embeddings."
+)
+
+
+def by_rarity(words: Tensor, logs: dict[str, Tensor], train: Tensor, vocabulary: list[str]) -> "Figure":
+    """Bars of perplexity over classes of words; `logs` are those of their probabilities, in nats, by model."""
+    from deepclassics.report.style import PALETTE, grid, sheet
+
+    counts = torch.bincount(train.long(), minlength=len(vocabulary)).double() + 1
+    alone = (counts / counts.sum()).log()[words]
+    special = sum(word in (UNKNOWN, END) for word in vocabulary[:2])
+    rank = words - special  # the vocabulary is in the order of frequency
+    edges = [0, 10, 100, 1_000, 10_000, 100_000, 10**9]
+    classes = [(word, words == place) for place, word in enumerate(vocabulary[:special])]
+    classes += [
+        (f"{low + 1:,} to {min(high, len(vocabulary) - special):,}", (rank >= low) & (rank < high))
+        for low, high in itertools.pairwise(edges)
+    ]
+    shown = [(name, chosen) for name, chosen in classes if bool(chosen.any())]
+    figure = sheet(7.6, 3.2)
+    panel = figure.subplots()
+    bars = {"counting words alone": alone, **logs}
+    width = 0.8 / len(bars)
+    for place, (model, found) in enumerate(bars.items()):
+        heights = [math.exp(-float(found[chosen].double().mean())) for _, chosen in shown]
+        places = [k + (place - (len(bars) - 1) / 2) * width for k in range(len(shown))]
+        drawn = panel.bar(places, heights, width, label=model, color="#c8c8c8" if not place else PALETTE[place - 1])
+        panel.bar_label(drawn, [f"{height:,.3g}" if height < 1000 else f"{height:,.0f}" for height in heights], size=7)
+    panel.set_yscale("log")
+    panel.set_xticks(range(len(shown)), [f"{name}\n{int(chosen.sum()):,}" for name, chosen in shown])
+    panel.set_xlabel("rank of the word in the training text, and how many are judged")
+    panel.set_ylabel("perplexity")
+    panel.legend(loc="upper left")
+    grid(panel)
+    return figure
+
+
+def nearest(embedding: Tensor, vocabulary: list[str], most: int = 1000, shown: int = 16) -> str:  # (V, D)
+    """Lines of a word and its four nearest."""
+    special = sum(word in (UNKNOWN, END) for word in vocabulary[:2])
+    unit = F.normalize(embedding.detach()[special : special + most], dim=1)
+    alike = (unit @ unit.T).fill_diagonal_(-1.0)
+    count = min(4, len(unit) - 1)
+    if count < 1:
+        return "The vocabulary has one word."
+    close, which = alike.topk(count, 1)
+    lines = []
+    for place in close.mean(1).argsort(descending=True, stable=True)[:shown].tolist():
+        near = zip(which[place].tolist(), close[place].tolist(), strict=True)
+        told = ", ".join(f"{vocabulary[special + other]} {cosine:.2f}" for other, cosine in near)
+        lines.append(f"{vocabulary[special + place]:>14}: {told}")
+    return "\n".join(lines)
+
+
+class Sampling(Knobs):
+    """What predict can be told."""
+
+    length: int = Field(50, ge=1, description="words to write")
+    temperature: float = Field(0.8, ge=0, description="below 1 plays safe, above 1 dares; 0 takes the likeliest")
+
+
+SMALL = {"cell": "lstm", "layers": 2, "hidden": 200}
+MEDIUM = {"cell": "lstm", "layers": 2, "hidden": 650}
+
+
+class RNNLMRecipe(Recipe):
+    """A recurrent language model of words."""
+
+    takes = ("text",)
+    gives = ("text",)
+    options = Sampling
+    published = (
+        Published(
+            on="ptb",
+            score="test/perplexity",
+            value=114.5,
+            source="Zaremba, Sutskever, Vinyals 2014, table 1: non-regularized LSTM",
+            protocol={"epochs": 13, "schedule": "halving", "dropout": 0.0, "tie": False, "selection": "last weights"},
+            when=SMALL,
+        ),
+        Published(
+            on="ptb",
+            score="test/perplexity",
+            value=82.7,
+            source="Zaremba, Sutskever, Vinyals 2014, table 1: medium regularized LSTM",
+            protocol={"epochs": 39, "dropout": 0.5, "chunk": 35, "tie": False, "selection": "last weights"},
+            when=MEDIUM,
+        ),
+        *(
+            Published(
+                on="ptb",
+                score="test/perplexity",
+                value=124.7,
+                source="Mikolov, Zweig 2012: RNNLM",
+                protocol={"cell": "sigmoid", "layers": 1, "dropout": 0.0, "batch": 1},
+                when={"cell": cell},
+            )
+            for cell in ("sigmoid", "rnn")
+        ),
+    )
+
+    data: str = Field("pydocs", description="a named set of text, a text file, or a folder of them")
+    cell: Literal[Cell, "sigmoid"] = Field("lstm", description="the recurrent cell; sigmoid: Elman's with the sigmoid")
+    layers: int = Field(2, ge=1, le=16, description="recurrent layers on top of each other")
+    hidden: int = Field(200, ge=1, description="units of each layer")
+    embedding: int = Field(200, ge=1, description="numbers that stand for a word")
+    tie: bool = Field(False, description="the output's matrix is the embedding")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share left out of the embedding, between layers and on top")
+    init: float = Field(0.1, gt=0, description="all weights begin between this below 0 and this above")
+    chunk: int = Field(20, ge=1, description="words that the gradient goes back through")
+    epochs: Epochs = 5
+    batch: BatchSize = 20
+    lr: Rate = 20.0
+    optimizer: Descent = "sgd"
+    schedule: Course = "linear"
+    l2: Decay = Field(0.0, description="weight decay")
+    clip_value: Clip = Field(None, description="bound on every single gradient")
+    clip_norm: Clip = Field(0.25, description="bound on the norm of the gradient")
+    cache: int = Field(500, ge=0, description="last words that the cache holds when the end is judged; 0: no cache")
+    continuous: bool = Field(True, description="judge the end also by a net that goes on learning while it is tested")
+    rule: Rule = Field("auto", description="how texts are cut into words")
+    lower: bool = Field(False, description="read capital letters as small ones")
+    vocabulary: int = Field(10_000, ge=1, description="so many commonest words are known")
+    least: int = Field(1, ge=1, description="words that come less often are unknown")
+    valid: Share = Field(0.05, description="share of the training text, its end, to choose by")
+    test: Share = Field(0.1, description="share of the text, its end, to judge by, where the set has no test part")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.tie and self.embedding != self.hidden:
+            raise ValueError(f"embedding must be hidden, {self.hidden}, where they are tied; got {self.embedding}.")
+        return self
+
+    def load(self) -> Data:
+        reading = Reading(self.rule, self.lower, self.vocabulary, self.least)
+        found = load(self.data, self.takes, seed=self.seed, valid=self.valid, test=self.test, reading=reading)
+        looks = [None if ids is None or len(ids) < 2 else Passage(ids, 1) for ids in (found.valid, found.test)]
+        return Data(found.spec, Chunks(found.train, self.batch, self.chunk, self.seed, unit="words"), *looks)
+
+    def model(self, spec: dict[str, Any]) -> WordRNN:
+        return WordRNN(
+            len(spec["vocabulary"]),
+            self.cell,
+            self.embedding,
+            self.hidden,
+            self.layers,
+            self.dropout,
+            self.tie,
+            self.init,
+        )
+
+    def learner(self, model: nn.Module) -> TruncatedBackprop:
+        return TruncatedBackprop(
+            model,
+            objective,
+            optimizer(self.optimizer, model, self.lr, l2=self.l2),
+            judge=judge,
+            schedule=NAMED[self.schedule],
+            clip_norm=self.clip_norm,
+            clip_value=self.clip_value,
+            snapshot=write,
+        )
+
+    def plan(self, data: Data) -> Plan:
+        return Plan.passes(self.epochs, data.train, looks=max(5, min(20, int(self.epochs))))
+
+    def answer(self, model: nn.Module, question: Batch, options: Sampling) -> Batch:
+        assert isinstance(model, WordRNN)
+        return {"text": [model.sample(ids, options.length, options.temperature, never=0) for ids in question["ids"]]}
+
+    def protocol(self, spec: dict[str, Any]) -> dict[str, Any]:
+        return {"training words": spec["examples"]["train"]}
+
+    def pictures(self, evidence: "Evidence") -> list[Picture]:
+        from deepclassics.data.kinds.text import decode
+        from deepclassics.report import curves
+        from deepclassics.report.passage import passage
+
+        def samples() -> str:
+            written = [(step, decode(tensors["text"], evidence.spec)) for step, tensors in evidence.snapshots]
+            return passage(written, evidence.metrics)
+
+        def rarity() -> "Figure":
+            splits, model = evidence.splits(), evidence.model
+            ids = splits.test if splits.test is not None else splits.train
+            with untraced(model):
+                found = [(targets, logs) for _, targets, logs in walk(model, Passage(ids[:ENOUGH], 1))]
+            words, logs = (torch.cat([pair[place][0] for pair in found]) for place in (0, 1))
+            return by_rarity(words, {"this net": logs}, splits.train, evidence.spec["vocabulary"])
+
+        def families() -> str:
+            assert isinstance(evidence.model, WordRNN)
+            return nearest(evidence.model.embed.weight, evidence.spec["vocabulary"])
+
+        return [
+            curves.picture(evidence),
+            Picture(
+                "What it wrote while it learnt",
+                "60 words at temperature 0.8, all from the end of a line and the same chance; <unk> is not drawn.",
+                samples,
+            ),
+            Picture("Perplexity of common and of rare words", RARITY, rarity),
+            Picture("Words with the nearest embeddings", NEAREST, families),
+        ]
+
+    def conclude(self, learner: Learner, data: Data) -> tuple[dict[str, float], list[str]]:
+        """Perplexity with a cache, and that of a net that goes on learning; their settings are chosen on validation
+        text."""
+        if not isinstance(data.valid, Passage) or not isinstance(data.test, Passage):
+            return {}, []
+        scores, remarks = {}, []
+        chosen = Passage(data.valid.ids[:ENOUGH], 1)
+        if self.cache:
+            with untraced(learner.model):
+                theta, weight = divmod(int(cached(learner.model, chosen, self.cache).argmin()), len(WEIGHTS))
+                loss = float(cached(learner.model, data.test, self.cache)[theta, weight])
+            scores["test/perplexity_with_cache"] = math.exp(loss)
+            remarks.append(
+                f"With a cache of the last {self.cache} words, flatness {THETAS[theta]:g} and weight "
+                f"{WEIGHTS[weight]:g} as is best on validation text, the test perplexity is {math.exp(loss):.1f}."
+            )
+        if self.continuous:
+            model, chunk, clip = learner.model, self.chunk, self.clip_norm
+            rate = min(RATES, key=lambda rate: learning_on(model, chosen, chunk, rate, clip))
+            loss = learning_on(model, data.test, chunk, rate, clip)
+            scores["test/perplexity_learning_on"] = math.exp(loss)
+            remarks.append(
+                f"Where the net goes on learning while it is tested, at a rate of {rate:g} as is best on validation "
+                f"text, the test perplexity is {math.exp(loss):.1f}."
+            )
+        return scores, remarks
+
+
+def write(model: nn.Module) -> dict[str, Tensor]:
+    """60 words at temperature 0.8 after the end of a line, or after the first word, for the report."""
+    assert isinstance(model, WordRNN)
+    device = model.bias.device
+    return {"text": model.sample(torch.ones(1, dtype=torch.int64, device=device), 60, 0.8, never=0)}
