@@ -12,7 +12,7 @@ Rules of cutting, each a line:
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,6 +40,9 @@ class Reading:
     least: int = 1  # words that come less often are unknown
     longest: int = 1_000  # words of a sentence: what comes after is cut off
     fold: int | None = None  # of ten, the one to judge by, where the source has no test part
+    known: tuple[str, ...] = ()  # the vocabulary of running text where it is settled already, UNKNOWN in it
+    # Which of some words get a number wherever in the data they come: those that have a vector already.
+    also: Callable[[Collection[str]], Collection[str]] | None = None
 
 
 def settled(rule: Rule, texts: Iterable[str]) -> Rule:

@@ -268,7 +268,7 @@ class Recurrent(nn.Module):
 
     def _active(self, step: int) -> int:
         """How many units move at a step: those of the first modules, as each period is a multiple of the one before."""
-        return max((end for end, period in zip(self.ends, self.periods, strict=True) if step % period == 0), default=0)
+        return max(0, *(end for end, period in zip(self.ends, self.periods, strict=True) if step % period == 0))
 
 
 class Gated(torch.autograd.Function):

@@ -229,9 +229,11 @@ def _learnt(run: Run, done: str, shape: bool = True) -> dict[str, Any]:
 
 
 def text(row: dict[str, Any]) -> str:
-    """A row to read: a text alone as it is, another as a line of "name: value". Of probabilities the first will do."""
-    if set(row) == {"name", "text"}:
-        return str(row["text"])
+    """A row to read: a text as it is, another as a line of "name: value". Of probabilities the first will do."""
+    if "text" in row:
+        pairs = zip(row.get("next", ()), row.get("probability", ()), strict=True)
+        following = ", ".join(f"{word if word.strip() else repr(word)} {_short(share)}" for word, share in pairs)
+        return f"{row['text']}\nnext: {following}" if following else str(row["text"])
     cells = [f"{key} {_short(value)}" for key, value in row.items() if key not in ("name", "probabilities")]
     return f"{row['name']}: {', '.join(cells)}" if "name" in row else ", ".join(cells)
 
@@ -254,8 +256,11 @@ def written(rows: Iterable[dict[str, Any]], form: str) -> Iterator[str]:
 def flat(row: dict[str, Any]) -> dict[str, Any]:
     """A row as cells of a table: what holds several values takes a column for each.
 
-    Probabilities stand under the classes' own names; a class called as another column is "probability of" it.
+    Probabilities stand under the classes' own names; a class called as another column is "probability of" it. Of a text
+    there is the text alone: texts have different numbers of words.
     """
+    if "text" in row:
+        return {"name": row["name"], "text": row["text"]}
     cells: dict[str, Any] = {}
     for key, value in row.items():
         if key == "next" and "probabilities" in row:

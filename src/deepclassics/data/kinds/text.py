@@ -77,13 +77,13 @@ def _words(raw: Text, reading: Reading, valid: float, test: float) -> Splits:
     met = Counter({word: int(counts[number]) for word, number in seen.items() if counts[number]})
     special = [word for word in (UNKNOWN, END) if met.pop(word, 0) or word == UNKNOWN]
     commonest = words.vocabulary(met, reading.vocabulary - len(special), reading.least)
-    if not commonest:
+    if not commonest and not reading.known:
         raise UserError(
             f"{raw.name} must hold words that come {reading.least} times or more; it has none. Take a smaller --least."
         )
-    vocabulary = special + commonest
+    vocabulary = list(reading.known) or special + commonest
     number = {word: place for place, word in enumerate(vocabulary)}
-    table = torch.tensor([number.get(word, 0) for word in seen], dtype=torch.int32)
+    table = torch.tensor([number.get(word, number[UNKNOWN]) for word in seen], dtype=torch.int32)
     spec = {
         "kind": "text",
         "data": raw.name,
@@ -149,12 +149,16 @@ def read(inputs: Sequence[str], spec: dict[str, Any]) -> tuple[list[str], Batch]
 
 
 def show(answer: Batch, names: list[str], spec: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
-    """The answer's ids as text, after what was asked."""
+    """The answer's ids as text, after what was asked; of its "next", (ids, probabilities), the words that may follow."""
     between = "" if spec["unit"] == "character" else " "
-    return [
+    rows: list[dict[str, Any]] = [
         {"name": name, "text": name + between + decode(ids, spec)}
         for name, ids in zip(names, answer["text"], strict=True)
     ]
+    for row, (ids, probability) in zip(rows, answer.get("next", ()), strict=False):
+        row["next"] = [spec["vocabulary"][number] for number in ids.tolist()]
+        row["probability"] = probability.tolist()
+    return rows
 
 
 def decode(ids: Tensor, spec: dict[str, Any]) -> str:  # (T,) of int
