@@ -90,6 +90,8 @@ def _kind(data: str, takes: Sequence[str]) -> str:
         kind = catalog.find(data).KIND
         return "sentence" if kind == "table" and "sentence" in takes and "table" not in takes else kind
     if os.path.isdir(data):  # a long formula is no name of a file: os says so, Path would raise
+        if "tagged" in takes and any(file.suffix.lower() in _module("tagged").ENDINGS for file in path.iterdir()):
+            return "tagged"
         kind = _kind_of_folder(path)
         return "sentence" if kind == "text" and "sentence" in takes and "text" not in takes else kind
     if os.path.exists(data):

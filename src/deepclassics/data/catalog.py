@@ -102,13 +102,24 @@ def count(kind: str, raw: Any) -> dict[str, int]:
             "missing": int(whole.isna().sum().sum()),
         }
     if kind == "text":
-        units = {
-            part: text.replace("\n", " <eos> ").split() if raw.unit == "word" else text
-            for part, text in raw.parts.items()
-        }
+        met: set[str] = set()
+        counts = {}
+        for part, text in raw.parts.items():
+            counts[part] = 0
+            for line in text.splitlines(keepends=True) if raw.unit == "word" else [text]:  # all words would fill it
+                units = line.replace("\n", " <eos> ").split() if raw.unit == "word" else line
+                counts[part] += len(units)
+                met.update(units)
+        return counts | {"vocabulary": len(met)}
+    if kind == "tagged":
+        from deepclassics.data.tags import entities
+
+        named = {part: [entities(tags) for _, tags in sentences] for part, sentences in raw.parts.items()}
         return {
-            **{part: len(sequence) for part, sequence in units.items()},
-            "vocabulary": len({unit for sequence in units.values() for unit in sequence}),
+            **{part: len(sentences) for part, sentences in raw.parts.items()},
+            **{f"{part} words": sum(len(row) for row, _ in sentences) for part, sentences in raw.parts.items()},
+            **{f"{part} names": sum(map(len, found)) for part, found in named.items()},
+            "types": len({kind for found in named.values() for each in found for _, _, kind in each}),
         }
     if kind == "function":
         return {"variables": len(raw.names), "points": 0 if raw.points is None else len(raw.points[1])}
