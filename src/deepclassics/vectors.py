@@ -65,6 +65,24 @@ def write(path: Path | str, words: Sequence[str], vectors: Tensor, binary: bool 
             file.write(word.encode() + b" " + told + b"\n")
 
 
+def into(weight: Tensor, vocabulary: Sequence[str], path: str, system: str) -> None:  # (V, D)
+    """Writes the vectors of a file over the rows of an embedding whose words it has.
+
+    Raises:
+        UserError: it has none of the words, or vectors of another size; said by `system`.
+    """
+    words, found = read(path, set(vocabulary))
+    if not words:
+        raise UserError(f"{path} must hold vectors of words that are learnt from; it has none of them.")
+    if found.shape[1] != weight.shape[1]:
+        raise UserError(
+            f"{system}: --embedding must be {found.shape[1]}, the numbers of a vector in {path}; got {weight.shape[1]}."
+        )
+    number = {word: place for place, word in enumerate(vocabulary)}
+    with torch.no_grad():
+        weight[[number[word] for word in words]] = found.to(weight)
+
+
 Row = tuple[int, bytes, bytes]  # number of the line, or of the word; the word; its numbers
 
 

@@ -163,7 +163,10 @@ class Recurrent(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters()) - deaf
 
     def weights(self, layer: int, direction: str = "") -> list[Tensor]:
-        """(G·H, D), (G·H, H), (G·H,), (G·H,) of a layer in a direction, "" or "_reverse"."""
+        """(G·H, D), (G·H, H), (G·H,), (G·H,) of a layer in a direction, "" or "_reverse".
+
+        The first and the third have another H rows, those of d, in a depth-gated layer above the first.
+        """
         return [
             self.get_parameter(f"{name}_l{layer}{direction}")
             for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -182,7 +185,9 @@ class Recurrent(nn.Module):
         alone = lengths is None or len(self.directions) == 1
         if self.cell not in FUSED:
             assert alone or state is None, "sequences of their own begin without a state"
-            out, after = self._stepped(x, state, None if alone else lengths)
+            # A compiler would unroll all steps, which takes it minutes: it is to leave them as they are.
+            stepped = torch.compiler.disable(self._stepped) if torch.compiler.is_compiling() else self._stepped
+            out, after = stepped(x, state, None if alone else lengths)
             return out, after if alone else None
         flat = [
             weight for layer in range(self.layers) for side in self.directions for weight in self.weights(layer, side)
@@ -220,7 +225,7 @@ class Recurrent(nn.Module):
         assert isinstance(state, tuple)
         backward = None if lengths is None else reversal(lengths, positions).T[:, :, None]  # (T, B, 1)
 
-        def turned(x: Tensor) -> Tensor:  # (T, B, D) -> the same
+        def around(x: Tensor) -> Tensor:  # (T, B, D) -> the same, read backward
             return x.flip(0) if backward is None else x.gather(0, backward.expand_as(x))
 
         x, below = x.transpose(0, 1).contiguous(), [None] * sides
@@ -230,10 +235,10 @@ class Recurrent(nn.Module):
             for number, side in enumerate(self.directions):
                 own = [piece[layer * sides + number] for piece in state]
                 out, second, below[number] = self._read(
-                    turned(x) if side else x, own, f"_l{layer}{side}", below[number]
+                    around(x) if side else x, own, f"_l{layer}{side}", below[number]
                 )
                 after.append((out[-1], second))
-                outs.append(turned(out) if side else out)
+                outs.append(around(out) if side else out)
             x = torch.cat(outs, 2) if sides == 2 else outs[0]
             if layer + 1 < self.layers and self.dropout:
                 x = F.dropout(x, self.dropout, self.training)

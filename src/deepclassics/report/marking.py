@@ -1,6 +1,6 @@
 """How well names are marked: which types are taken for which, where a tagger fails, and what tags it lets follow.
 
-Letters: S words of all sentences, K tags.
+Letters: S words of all sentences, Y types of names, K tags.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -90,13 +90,18 @@ def pictures(evidence: "Evidence", split: str = "test") -> list[Picture]:
 
 
 def types(held: Sequence[Sentence], names: Sequence[str]) -> "Figure":
+    return confusion(counts(held, names), [*names, NONE])
+
+
+def counts(held: Sequence[Sentence], names: Sequence[str]) -> Tensor:  # -> (Y + 1, Y + 1), row the right type
+    """How often names of each type, and NONE, were given each."""
     place = {name: number for number, name in enumerate([*names, NONE])}
-    counts = torch.zeros(len(place), len(place), dtype=torch.int64)
+    found = torch.zeros(len(place), len(place), dtype=torch.int64)
     for sentence in held:
-        right, given = ({each[:2]: each[2] for each in found} for found in (sentence.right, sentence.given))
+        right, given = ({each[:2]: each[2] for each in row} for row in (sentence.right, sentence.given))
         for span in right.keys() | given.keys():
-            counts[place[right.get(span, NONE)], place[given.get(span, NONE)]] += 1
-    return confusion(counts, list(place))
+            found[place[right.get(span, NONE)], place[given.get(span, NONE)]] += 1
+    return found
 
 
 def parts(held: Sequence[Sentence], names: Sequence[str]) -> "Figure":
@@ -110,21 +115,21 @@ def parts(held: Sequence[Sentence], names: Sequence[str]) -> "Figure":
     def unknown(each: Entity, sentence: Sentence) -> bool:
         return any(sentence.unknown[each[0] : each[1]])
 
-    _bars(first, "type", drawable(names), [_score(held, of_type(name)) for name in names])
+    _bars(first, "type", drawable(names), [score(held, of_type(name)) for name in names])
     _bars(second, "words of the name", ["all known", "unknown"],
-          [_score(held, lambda *each: not unknown(*each)), _score(held, unknown)])  # fmt: skip
+          [score(held, lambda *each: not unknown(*each)), score(held, unknown)])  # fmt: skip
     _bars(
         third,
         "words of the sentence",
         [f"{low}-{high}" if high < 10**9 else f"{low} or more" for low, high in LENGTHS],
-        [_score([each for each in held if low <= len(each.words) <= high]) for low, high in LENGTHS],
+        [score([each for each in held if low <= len(each.words) <= high]) for low, high in LENGTHS],
     )
     first.set_ylabel("F1")
     first.set_ylim(0, 1)
     return figure
 
 
-def _score(
+def score(
     held: Iterable[Sentence], chosen: Callable[[Entity, Sentence], bool] = lambda *each: True
 ) -> tuple[float, int]:
     """F1 over the names that are `chosen`, and how many there are."""

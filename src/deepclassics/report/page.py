@@ -152,7 +152,7 @@ def _what_ran(evidence: Evidence) -> str:
 
 def _unit(spec: dict[str, Any]) -> str:
     """What the examples of a data set are counted in, with a space before; a world says it itself: "25 states"."""
-    return {"text": " characters", "world": ""}.get(spec["kind"], " examples")
+    return {"text": f" {spec.get('unit', 'character')}s", "world": ""}.get(spec["kind"], " examples")
 
 
 def verdict(path: Path, result: dict[str, Any] | None) -> list[str]:
@@ -280,7 +280,7 @@ def _commands(recipe: Recipe, kind: str, path: Path, finished: bool) -> str:
     question = {
         "image": "picture.png", "table": "rows.csv", "text": "'Some text'", "world": "0", "word": "1 2 3",
         "boolean": "rows.csv", "function": "places.csv", "region": "0.5,0.2", "network": "0.35,0.9",
-        "matrix": "picture.png",
+        "matrix": "picture.png", "nearest": "'king - man + woman'",
     }  # fmt: skip
     asked = question[recipe.asked or kind]
     lines = [

@@ -144,7 +144,7 @@ def splits(raw: Table, *, seed: int, valid: float, test: float, words: int = 0) 
     target: dict[str, Any] = {"kind": "none", "name": ""}
     values = np.zeros(len(whole), dtype=np.int64)
     if raw.target:
-        values, target = _target(whole[raw.target], raw.target, where)
+        values, target = labelled(whole[raw.target], raw.target, where)
 
     ends = np.cumsum([len(frame) for frame in parts.values()])
     rows = {part: np.arange(end - len(parts[part]), end) for part, end in zip(parts, ends, strict=True)}
@@ -482,7 +482,7 @@ def _aligned(frame: pd.DataFrame, has_head: bool, spec: dict[str, Any], where: s
 # What a column holds
 
 
-def _target(series: pd.Series, name: str, where: str) -> tuple[np.ndarray, dict[str, Any]]:
+def labelled(series: pd.Series, name: str, where: str) -> tuple[np.ndarray, dict[str, Any]]:
     """The values to be predicted, label ids or numbers, and their facts.
 
     Words and true/false are classes. Whole numbers are classes if they have at most CLASSES values, and at most one

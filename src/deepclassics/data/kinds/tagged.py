@@ -36,7 +36,8 @@ RUNNING = (".txt", ".md", ".text")  # files that hold a sentence a line where pr
 PARTS = {"train": ("train",), "valid": ("valid", "dev", "testa"), "test": ("test",)}  # how their files' names begin
 
 DOCUMENT = "-DOCSTART-"
-LETTERS = 20  # of a word: of a longer one the first and the last half of them
+LETTERS = 20  # of a word; of a longer one the first, CUT, and the last
+CUT = "\0"  # no letter of the data: unknown
 DIGIT = re.compile(r"\d")
 CAPITALS = ("lower", "Title", "UPPER", "miXed", "2nd", "…")  # classes of `capitals`, from 1
 
@@ -262,7 +263,7 @@ def _inputs(sentences: Sequence[Sequence[str]], spec: dict[str, Any]) -> dict[st
     rows = Ragged.of([[seen.setdefault(word, len(seen)) for word in row] for row in sentences])
     facts = np.zeros((len(seen), 2 + LETTERS), np.int32)
     for word, place in seen.items():
-        shown = word if len(word) <= LETTERS else word[: LETTERS // 2] + word[-LETTERS // 2 :]
+        shown = word if len(word) <= LETTERS else f"{word[: LETTERS // 2]}{CUT}{word[1 - LETTERS // 2 :]}"
         facts[place, 0] = known.get(form(word, spec["lower"]), 1)
         facts[place, 1] = capitals(word)
         facts[place, 2 : 2 + len(shown)] = [letter.get(each, 1) for each in shown]
@@ -305,6 +306,5 @@ def _asked(typed: str) -> Iterable[tuple[str, list[str]]]:
 
 
 def decode(letters: Sequence[int], spec: dict[str, Any]) -> str:  # (C,)
-    """A word from its letters, for what is shown."""
-    shown = "".join("�" if number == 1 else spec["letters"][number] for number in letters if number)
-    return f"{shown[: LETTERS // 2]}…{shown[LETTERS // 2 :]}" if len(shown) == LETTERS else shown
+    """A word from its letters, for what is shown; "…" for letters that are not known."""
+    return "".join("…" if number == 1 else spec["letters"][number] for number in letters if number)

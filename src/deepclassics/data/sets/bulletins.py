@@ -71,6 +71,8 @@ TEMPLATES = {
         "After the talks , {ORG} and {PER} signed a contract .",
         "{LOC} ( {DATE} )",
         "{PER} and {PER} bought shares of {ORG} .",
+        "{PER} visited {ORG} and {LOC} .",
+        "The bridge in {LOC} was opened by {PER} .",
     ),
     "valid": (
         "{PER} visited {LOC} after {ORG} signed a contract .",

@@ -53,6 +53,7 @@ from deepclassics.loop import Plan
 from deepclassics.recipe import Picture, Published, Recipe, Share
 
 if TYPE_CHECKING:
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
     from deepclassics.report.evidence import Evidence
@@ -61,6 +62,7 @@ Smoothing = Literal["none", "add-k", "good-turing", "kneser-ney", "modified"]
 ENDS = {"word": END, "character": "\n"}  # what ends a line
 WEIGHTS = tuple(k / 20 for k in range(11))  # of the cache in the mixture
 LARGEST = (1, 7)  # counts that Good-Turing discounts, of single words and of longer n-grams: SRILM's
+SURE = 20  # n-grams that come r times: of fewer, r* is chance
 NONE = 1e-9  # of a probability: nothing, but for rounding
 
 
@@ -153,7 +155,7 @@ def smooth(
         if smoothing == "none":
             found, rest = counts / share, np.where(met, 0.0, 1.0)
         elif smoothing == "add-k":
-            used = these.initial | (length == top)
+            used = np.full(len(these), True) if length == top else these.initial & (length > 1)
             found = np.where(used, (counts + k) / (share + k * words), 1 / words)
             of = np.ones(1, bool) if length == 1 else grams[length - 2].initial | (length == top)
             rest = np.where(met & of, k * words / (total + k * words), 1.0)
@@ -391,7 +393,7 @@ def imported(
     """
     number = {word: place for place, word in enumerate(vocabulary)}
     end = number.get(ENDS[unit], -1)
-    place = np.array([number.get(_name(word, unit), -1) for word in words])  # -1: <s>
+    place = np.array([-1 if word == arpa.BEGIN else number[_name(word, unit)] for word in words])
     stop = words.index(arpa.STOP) if arpa.STOP in words else -1
     out: list[Listed] = []
     for length, section in enumerate(sections, 1):
@@ -434,7 +436,7 @@ def _place(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 def known(words: Sequence[str], unit: str) -> tuple[str, ...]:
     """The vocabulary of an ARPA file of such words, <unk> among them: END stands for both <s> and </s>."""
-    found = [name for word in words if (name := _name(word, unit)) != arpa.BEGIN]
+    found = [_name(word, unit) for word in words if word != arpa.BEGIN]
     return tuple(found if UNKNOWN in found else [UNKNOWN, *found])
 
 
@@ -717,8 +719,7 @@ class NgramRecipe(Recipe):
                 "Counts of counts",
                 "Left: how many n-grams come r times; a straight line is Zipf's law. Right: Good and Turing's estimate "
                 "of what a count is worth in another text of the same length, r* = (r + 1) n(r+1) / n(r), as a share "
-                "of r; on the dashed line is what is taken off by the one discount of Kneser and Ney for the highest "
-                "order.",
+                "of r; the dashed line is the one discount of Kneser and Ney, for the highest order.",
                 lambda: counts_of_counts(grams()),
             ),
             said,
@@ -752,7 +753,7 @@ def by_order(train: np.ndarray, test: np.ndarray, model: Backoff, smoothing: str
     panel.set_xlabel("order")
     panel.set_ylabel("test perplexity")
     panel.legend(title="lowest perplexity")
-    _plain_ticks(panel)
+    _plain(panel.yaxis, 1.0, 2.0, 5.0)
     grid(panel)
     return figure
 
@@ -768,20 +769,21 @@ def counts_of_counts(grams: Sequence[Grams]) -> "Figure":
         r = np.flatnonzero(n[1:]) + 1
         left.plot(r, n[r], linestyle="", marker=marker, markersize=2.5, color=colour, label=f"order {order}")
         few = np.arange(1, min(11, len(n) - 1))
-        few = few[(n[few] > 0) & (n[few + 1] > 0)]
-        if len(few):
-            right.plot(few, (few + 1) * n[few + 1] / n[few] / few, color=colour, marker=marker, markersize=3.5)
+        few = few[n[few] >= SURE]
+        right.plot(few, (few + 1) * n[few + 1] / n[few] / few, color=colour, marker=marker, markersize=3.5)
     discount = kneser_ney(grams[-1].count, modified=False)[0][1]
     few = np.arange(1, 11)
     right.plot(few, (few - discount) / few, "--", color=FAINT, label=f"(r − {discount:.2f}) / r")
     left.set_xscale("log")
     left.set_yscale("log")
+    _plain(left.xaxis, 1.0)
+    _plain(left.yaxis, 1.0)
     left.set_xlabel("times r that an n-gram comes")
     left.set_ylabel("n-grams that come so often")
     left.legend()
     right.set_xlabel("r")
     right.set_ylabel("r* / r")
-    right.set_ylim(0, 1.2)
+    right.set_ylim(0, 1.5)
     right.legend()
     for panel in (left, right):
         grid(panel)
@@ -811,9 +813,10 @@ def likely(model: Backoff, grams: Sequence[Grams], spec: dict[str, Any], most: i
     return "\n".join(lines).strip()
 
 
-def _plain_ticks(panel: Any) -> None:
+def _plain(axis: "Axis", *steps: float) -> None:
+    """Numbers on a logarithmic scale as one writes them."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    panel.yaxis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(LogLocator(subs=steps))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}" if value < 1e6 else f"{value:,.0f}"))
+    axis.set_minor_formatter(NullFormatter())

@@ -224,6 +224,8 @@ NEAREST = (
 
 def by_rarity(words: Tensor, logs: dict[str, Tensor], train: Tensor, vocabulary: list[str]) -> "Figure":
     """Bars of perplexity over classes of words; `logs` are those of their probabilities, in nats, by model."""
+    from matplotlib.ticker import FuncFormatter
+
     from deepclassics.report.style import PALETTE, grid, sheet
 
     counts = torch.bincount(train.long(), minlength=len(vocabulary)).double() + 1
@@ -237,22 +239,29 @@ def by_rarity(words: Tensor, logs: dict[str, Tensor], train: Tensor, vocabulary:
         for low, high in itertools.pairwise(edges)
     ]
     shown = [(name, chosen) for name, chosen in classes if bool(chosen.any())]
-    figure = sheet(7.6, 3.2)
+    figure = sheet(7.6, 3.4)
     panel = figure.subplots()
     bars = {"counting words alone": alone, **logs}
-    width = 0.8 / len(bars)
+    width = 0.84 / len(bars)
     for place, (model, found) in enumerate(bars.items()):
         heights = [math.exp(-float(found[chosen].double().mean())) for _, chosen in shown]
         places = [k + (place - (len(bars) - 1) / 2) * width for k in range(len(shown))]
         drawn = panel.bar(places, heights, width, label=model, color="#c8c8c8" if not place else PALETTE[place - 1])
-        panel.bar_label(drawn, [f"{height:,.3g}" if height < 1000 else f"{height:,.0f}" for height in heights], size=7)
+        panel.bar_label(drawn, [_short(height) for height in heights], size=6.5)
     panel.set_yscale("log")
-    panel.set_xticks(range(len(shown)), [f"{name}\n{int(chosen.sum()):,}" for name, chosen in shown])
+    panel.margins(y=0.1)
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+    panel.set_xticks(range(len(shown)), [f"{name}\n{int(chosen.sum()):,}" for name, chosen in shown], size=8)
     panel.set_xlabel("rank of the word in the training text, and how many are judged")
     panel.set_ylabel("perplexity")
-    panel.legend(loc="upper left")
+    figure.legend(loc="outside upper left", ncols=len(bars))
     grid(panel)
     return figure
+
+
+def _short(number: float) -> str:
+    """Three digits, thousands as "23.5k"."""
+    return f"{number:.3g}" if number < 1000 else f"{number / 1000:.3g}k" if number < 1e6 else f"{number / 1e6:.3g}M"
 
 
 def nearest(embedding: Tensor, vocabulary: list[str], most: int = 1000, shown: int = 16) -> str:  # (V, D)
@@ -341,7 +350,7 @@ class RNNLMRecipe(Recipe):
     rule: Rule = Field("auto", description="how texts are cut into words")
     lower: bool = Field(False, description="read capital letters as small ones")
     vocabulary: int = Field(10_000, ge=1, description="so many commonest words are known")
-    least: int = Field(1, ge=1, description="words that come less often are unknown")
+    least: int = Field(2, ge=1, description="words that come less often are unknown")
     valid: Share = Field(0.05, description="share of the training text, its end, to choose by")
     test: Share = Field(0.1, description="share of the text, its end, to judge by, where the set has no test part")
 

@@ -178,9 +178,9 @@ class TaggerRecipe(Recipe):
     dropout: float = Field(0.5, ge=0, lt=1, description="share of what the recurrent layers read and give left out")
     word_dropout: float = Field(0.5, ge=0, lt=1, description="share of words that come once read as unknown ones")
     vectors: str | None = Field(None, description="what words start from: a file of vectors, or a run folder of cbow")
-    epochs: Epochs = 10
+    epochs: Epochs = 5
     batch: BatchSize = 16
-    lr: Rate = 2e-3
+    lr: Rate = 3e-3
     optimizer: Rule = "adam"
     schedule: Course = "linear"
     warmup: float = Field(0.0, ge=0, lt=1, description="share of the run over which the rate rises from 0")
@@ -237,7 +237,7 @@ class TaggerRecipe(Recipe):
             """-log p of the right tags, in nats a sentence."""
             assert isinstance(model, Tagger)
             mask = batch["ids"] != 0
-            tags = (recast(batch["tags"], self.scheme) - 1).clamp(min=0)
+            tags = (self.targets(batch["tags"]) - 1).clamp(min=0)
             return {"loss": model.loss(model(batch), tags, mask).mean()}
 
         def judge(model: nn.Module, stream: Stream) -> Scores:
@@ -246,7 +246,7 @@ class TaggerRecipe(Recipe):
             wrong = words = against = 0
             for batch in stream:
                 mask, scores = batch["ids"] != 0, model(batch)
-                right = recast(batch["tags"], self.scheme)
+                right = self.targets(batch["tags"])
                 loss += float(model.loss(scores, (right - 1).clamp(min=0), mask).double().sum())
                 count += len(mask)
                 given = (model.best(scores, mask) + 1) * mask
@@ -271,6 +271,10 @@ class TaggerRecipe(Recipe):
             schedule=warmed(NAMED[self.schedule], self.warmup),
             clip_norm=self.clip_norm,
         )
+
+    def targets(self, tags: Tensor) -> Tensor:  # (B, T) -> (B, T)
+        """Tags of the data, by number, in the scheme that is learnt."""
+        return recast(tags, self.scheme)
 
     def plan(self, data: Data) -> Plan:
         return Plan.passes(self.epochs, data.train, watch="valid/f1" if data.valid is not None else "")
