@@ -87,7 +87,9 @@ def _from_folder(path: Path) -> pd.DataFrame:
     for folder in classes:
         files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in ENDINGS)
         if not files:
-            raise UserError(f"{folder}/ must hold text files ({', '.join(ENDINGS)}), for it stands for a class; it has none.")
+            raise UserError(
+                f"{folder}/ must hold text files ({', '.join(ENDINGS)}), for it stands for a class; it has none."
+            )
         rows += [(_decoded(file), folder.name) for file in files]
     return pd.DataFrame(rows, columns=["text", "class"])
 
@@ -142,7 +144,9 @@ def splits(raw: Sentences, *, seed: int, valid: float, test: float, reading: Rea
     texts = whole[raw.text].tolist()
     rule = words.settled(reading.rule, (texts[row] for row in rows["train"]))
     seen: dict[str, int] = {}
-    values, starts, left_off = _numbered([words.cut(text, rule, reading.lower) for text in texts], seen, reading.longest)
+    values, starts, left_off = _numbered(
+        [words.cut(text, rule, reading.lower) for text in texts], seen, reading.longest
+    )
     if len(left_off):
         told.append(
             f"Cut off: {len(left_off):,} text{'s' * (len(left_off) > 1)} of more than {reading.longest:,} words, "
@@ -236,7 +240,9 @@ def read(inputs: Sequence[str], spec: dict[str, Any]) -> tuple[list[str], Batch]
         if not path.is_file():
             raise UserError(f"{typed} must be a text, or a file of texts; there is no such file.")
         if path.suffix.lower() in ENDINGS:
-            found = {f"{path.name} line {n}": line for n, line in enumerate(_decoded(path).splitlines(), 1) if line.strip()}
+            found = {
+                f"{path.name} line {n}": line for n, line in enumerate(_decoded(path).splitlines(), 1) if line.strip()
+            }
         else:
             frame = table.rows(path)
             if spec["text"] not in frame.columns:

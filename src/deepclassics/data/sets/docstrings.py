@@ -59,7 +59,9 @@ def docstrings(path: Path) -> list[str]:
     while inside:
         node = inside.pop()
         found.append(ast.get_docstring(node) or "")
-        inside += [each for each in node.body if isinstance(each, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)]
+        inside += [
+            each for each in node.body if isinstance(each, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        ]
     return found
 
 

@@ -105,7 +105,9 @@ class TextCNN(nn.Module):
             row = torch.stack([around.gather(1, begin + j) * self.kernel.shape[1] + offset + j for j in range(h)])
             rows.append(row)  # (h, B, M), of products as (U S, M)
             begins.append(begin - (h - 1))
-        found = products.view(-1, products.shape[2]).gather(0, torch.cat(rows).flatten(0, 1)).view(-1, *rows[0].shape[1:])
+        found = (
+            products.view(-1, products.shape[2]).gather(0, torch.cat(rows).flatten(0, 1)).view(-1, *rows[0].shape[1:])
+        )
         sums = torch.stack([piece.sum(0) for piece in found.split(self.windows)], 1)  # (B, W, M)
         return (sums + self.bias).relu().flatten(1), torch.cat(begins, 1)
 

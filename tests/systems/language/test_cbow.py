@@ -1,0 +1,302 @@
+"""CBOW and skip-gram: the loop in machine code against torch and autograd, and the tables it lives by (S256-S259)."""
+
+import itertools
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from deepclassics import cli, vectors
+from deepclassics.data import questions
+from deepclassics.errors import UserError
+from deepclassics.learn import Clock
+from deepclassics.recipe import find
+from deepclassics.systems.language import cbow
+from deepclassics.systems.language.cbow import Aims, WordLearner, Words, WordVectors
+
+COUNTS = [9, 7, 5, 4, 2, 1]
+TEXT = torch.tensor([0, 1, 2, -1, 3, 0, 4, 1, 0, 5, -1, -1, 2, 0, 1, 3], dtype=torch.int32)
+
+
+def learner(output: str = "negative", **knobs: Any) -> WordLearner:
+    torch.manual_seed(1)
+    model = WordVectors(COUNTS, len(COUNTS) - (output == "hierarchical"), 8)
+    torch.nn.init.normal_(model.inputs)
+    torch.nn.init.normal_(model.outputs)
+    settings = {"lr": 0.1, "window": 1, "skip": False, "mean": True, "share": False, "workers": 1, "compiled": False}
+    return WordLearner(model, Aims(np.array(COUNTS), output, 2, 0.0), **settings | {"seed": 0} | knobs)
+
+
+@pytest.mark.parametrize("skip", [False, True])
+@pytest.mark.parametrize(("mean", "share"), [(True, False), (True, True), (False, False)])
+def test_both_loops_are_the_same_where_nothing_is_drawn(
+    skip: bool, mean: bool, share: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A window of one word, none left out, and the tree: then torch, word by word, gives what machine code gives."""
+    pytest.importorskip("numba")
+    monkeypatch.setattr(cbow, "TOGETHER", 1)
+    pair = [learner("hierarchical", skip=skip, mean=mean, share=share, compiled=compiled) for compiled in (False, True)]
+    for each in pair:
+        each.step({"ids": TEXT}, Clock(0, 10, 1))
+    for name, value in pair[0].model.state_dict().items():
+        torch.testing.assert_close(pair[1].model.state_dict()[name], value, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("output", ["negative", "hierarchical", "softmax"])
+def test_a_movement_is_the_gradient(output: str) -> None:
+    """Of one word with its window, against autograd; repeated words of the context add up (C178)."""
+    own = learner(output, share=True)
+    words, context = torch.tensor([2]), torch.tensor([[0, 1, 0, 3]])
+    present = torch.tensor([[True, True, True, False]])
+    loss = cbow.losses(
+        own.model.outputs, own.aims, words, own.model(context, present), torch.Generator().manual_seed(5)
+    ).sum()
+    inputs, outputs = torch.autograd.grad(loss, [own.model.inputs, own.model.outputs])
+    before = [own.model.inputs.detach().clone(), own.model.outputs.detach().clone()]
+    with torch.no_grad():
+        told = cbow.move(
+            own.model, own.aims, words, context, present, 0.1, True, True, torch.Generator().manual_seed(5)
+        )
+    assert float(told) == pytest.approx(float(loss.detach()))
+    torch.testing.assert_close(before[0] - own.model.inputs, 0.1 * inputs)
+    torch.testing.assert_close(before[1] - own.model.outputs, 0.1 * outputs)
+
+
+def test_the_loop_in_machine_code_follows_the_gradient_with_drawn_words() -> None:
+    """One word in the middle of "0 1", in a vocabulary of two: whatever is drawn beside it can only be the other."""
+    pytest.importorskip("numba")
+    torch.manual_seed(2)
+    model = WordVectors([5, 5], 2, 4)
+    torch.nn.init.normal_(model.outputs)
+    torch.nn.init.normal_(model.inputs)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    own = WordLearner(model, Aims(np.array([5, 5]), "negative", 1, 0.0), lr=0.1, window=3, skip=False, mean=True,
+                      share=False, workers=1, compiled=True, seed=0)  # fmt: skip
+    own.step({"ids": torch.tensor([0, 1], dtype=torch.int32)}, Clock(0, 1, 1))
+    ends = []
+    for drawn in itertools.product([False, True], repeat=2):  # whether the other word was drawn, for each of the two
+        inputs, outputs = before["inputs"].clone(), before["outputs"].clone()
+        for word, other in zip((0, 1), drawn, strict=True):
+            h = inputs[1 - word].clone()
+            told = [(word, 1.0)] + [(1 - word, 0.0)] * other
+            slopes = [0.1 * (label - torch.sigmoid(outputs[target] @ h)) for target, label in told]
+            moved = sum(slope * outputs[target] for slope, (target, _) in zip(slopes, told, strict=True))
+            for slope, (target, _) in zip(slopes, told, strict=True):
+                outputs[target] += slope * h
+            inputs[1 - word] += moved
+        ends.append(
+            torch.allclose(inputs, model.inputs, atol=1e-6) and torch.allclose(outputs, model.outputs, atol=1e-6)
+        )
+    assert sum(ends) == 1
+
+
+def test_the_printed_equations_with_the_softmax_over_all_words() -> None:
+    """S257, as printed but for the names of the words: E, e_j, EH and both updates, repeated words included."""
+    own = learner("softmax", share=True)
+    v, v_out = own.model.inputs.detach().clone(), own.model.outputs.detach().clone()
+    context, target, rate = [0, 1, 0], 4, 0.1
+    h = (v[0] + v[1] + v[0]) / 3
+    u = v_out @ h
+    e = u.exp() / u.exp().sum() - F.one_hot(torch.tensor(target), 6)
+    EH = sum(e[j] * v_out[j] for j in range(6))
+    new_out = torch.stack([v_out[j] - rate * e[j] * h for j in range(6)])
+    new = v.clone()
+    for word in context:
+        new[word] -= rate * EH / 3
+    with torch.no_grad():
+        loss = cbow.move(own.model, own.aims, torch.tensor([target]), torch.tensor([context]),
+                         torch.ones(1, 3, dtype=torch.bool), rate, True, True, torch.Generator())  # fmt: skip
+    assert float(loss) == pytest.approx(float(-u[target] + u.exp().sum().log()))
+    torch.testing.assert_close(own.model.inputs.detach(), new)
+    torch.testing.assert_close(own.model.outputs.detach(), new_out)
+
+
+def test_windows_end_at_lines_and_reach_as_drawn() -> None:
+    keep = torch.full((6,), cbow.FULL)
+    words, context, present = cbow.windows(TEXT, keep, 1, False, torch.Generator().manual_seed(0))
+    near = {(int(w), *sorted(c[p].tolist())) for w, c, p in zip(words, context, present, strict=True)}
+    assert (0, 1) in near, "the first word of the text has one neighbour"
+    assert (2, 1) in near, "so has the last of a line"
+    assert not any(2 in row[1:] and 3 in row[1:] for row in near)
+    words, context, present = cbow.windows(TEXT, keep, 4, False, torch.Generator().manual_seed(0))
+    assert len({int(row.sum()) for row in present}) > 2, "reaches differ"
+    pairs = cbow.windows(TEXT, keep, 4, True, torch.Generator().manual_seed(0))
+    assert len(pairs[0]) == int(present.sum()), "skip-gram has an example for every word of every window"
+
+
+def test_words_of_lines_too_short_for_a_window_are_no_examples() -> None:
+    own = learner()
+    lonely = torch.tensor([0, -1, 1, -1, -1, 2], dtype=torch.int32)
+    before = own.model.inputs.detach().clone()
+    assert float(own.step({"ids": lonely}, Clock(0, 1, 1))["loss"]) == 0
+    assert torch.equal(before, own.model.inputs)
+
+
+def test_frequent_words_are_left_out_by_the_formula_of_the_program() -> None:
+    counts = np.array([1000.0, 10.0, 1.0])
+    share, t = 1000 / 1011, 1e-3
+    found = cbow.kept(counts, t)
+    assert found[0] == pytest.approx((np.sqrt(share / t) + 1) * t / share)
+    assert found[2] == 1
+    assert cbow.kept(counts, 0).tolist() == [1, 1, 1]
+
+
+def test_the_alias_table_draws_exactly_in_proportion() -> None:
+    weights = np.arange(1, 200)[::-1] ** 0.75
+    chance, other = cbow.alias_table(weights)
+    drawn = chance.copy()
+    np.add.at(drawn, other, 1 - chance)
+    assert drawn / len(weights) == pytest.approx(weights / weights.sum())
+
+
+def test_the_huffman_tree_is_the_shortest_prefix_code() -> None:
+    counts = [45, 13, 12, 16, 9, 5]  # Cormen et al., section 16.3: 1, 3, 3, 3, 4 and 4 bits
+    starts, nodes, signs = cbow.huffman(counts)
+    assert np.diff(starts).tolist() == [1, 3, 3, 3, 4, 4]
+    paths = {tuple(zip(nodes[a:b].tolist(), signs[a:b].tolist(), strict=True)) for a, b in itertools.pairwise(starts)}
+    assert len(paths) == 6
+    assert all(path[0][0] == 4 for path in paths), "the root is the last node"
+
+
+def test_the_tree_gives_probabilities_that_sum_to_one() -> None:
+    own = learner("hierarchical")
+    h = torch.randn(1, 8).expand(6, -1)
+    loss = cbow.losses(own.model.outputs, own.aims, torch.arange(6), h, torch.Generator())
+    assert float((-loss.detach()).exp().sum()) == pytest.approx(1, abs=1e-6)
+
+
+def test_phrases_are_pairs_that_come_together_often() -> None:
+    """Mikolov et al. 2013b, eq. 6; of overlapping pairs the first stands, and lines keep phrases apart."""
+    ids = np.array([0, 1, 2, 0, 1, 3, -1, 0, 1, -1, 1, 2, 4, 0, -1, 1], np.int32)
+    words, pairs = cbow.joined(ids, ["new", "york", "city", "b", "c"], 1, 1.2)
+    counts, together = np.bincount(ids[ids >= 0]), 3
+    assert (together - 1) * 13 / counts[0] / counts[1] > 1.2
+    assert words[5:] == ["new_york", "york_city"]
+    text = cbow.with_phrases(ids, pairs, 5)
+    assert [words[k] if k >= 0 else "|" for k in text] == [
+        "new_york", "city", "new_york", "b", "|", "new_york", "|", "york_city", "c", "new", "|", "york",
+    ]  # fmt: skip
+    assert cbow.with_phrases(ids, {}, 5) is ids
+
+
+def test_law_4_the_text_comes_in_its_order_in_every_pass() -> None:
+    stream = Words(torch.arange(25, dtype=torch.int32), 10)
+    assert len(stream) == 2
+    assert [len(batch["ids"]) for batch in stream] == [12, 13], "no chunk is left with a word or two"
+    assert torch.cat([batch["ids"] for batch in stream]).tolist() == list(range(25))
+    assert torch.equal(stream.at(5)["ids"], stream.at(1)["ids"])
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run on a text of two worlds that never meet."""
+    generator = np.random.default_rng(0)
+    worlds = [["king", "queen", "crown", "throne"], ["cat", "dog", "paw", "tail"]]
+    lines = [" ".join(generator.choice(worlds[number % 2], 6)) for number in range(400)]
+    (tmp_path / "text.txt").write_text("\n".join(lines) + "\nrare words once\n")
+    with pytest.raises(SystemExit) as end:
+        cli.main(["run", "cbow", "--data", str(tmp_path / "text.txt"), "--no-across", "--sample", "0", "--embedding",
+                  "16", "--epochs", "20", "--batch", "500", "--out", str(tmp_path / "run"), "--json"])  # fmt: skip
+    assert end.value.code == 0
+    return tmp_path / "run"
+
+
+def asked(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as end:
+        cli.main(["predict", *words])
+    out = capsys.readouterr()
+    return int(end.value.code or 0), out.out, out.err
+
+
+def test_words_of_one_world_are_near_and_the_vectors_are_written(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = asked(capsys, str(run), "king", "king - queen + cat", "--json", "--count", "3")
+    assert code == 0
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert set(rows[0]["words"]) == {"queen", "crown", "throne"}
+    assert "king" not in rows[1]["words"]
+    words, matrix = vectors.read(run)
+    assert set(words) == {"king", "queen", "crown", "throne", "cat", "dog", "paw", "tail"}
+    assert matrix.shape == (8, 16)
+    code, out, _ = asked(capsys, str(run), "KING")
+    assert code == 0, "capitals are looked for in lower case"
+    code, out, err = asked(capsys, str(run), "kinng")
+    assert code == 2
+    assert err == f"Words must be among the 8 of {run.parent / 'text.txt'}; got 'kinng'. Did you mean 'king'?\n"
+
+
+def test_the_pictures_are_drawn(run: Path) -> None:
+    from deepclassics.report.evidence import Evidence
+    from deepclassics.report.style import settings
+    from deepclassics.run import Run
+
+    pictures = {picture.title: picture for picture in Run.open(run).recipe().pictures(Evidence(Run.open(run)))}
+    with settings():
+        drawn = {title: picture.draw() for title, picture in pictures.items()}
+    assert "queen" in str(drawn["Nearest words"])
+    table = str(drawn["The notes' table of analogies"])
+    assert len(table.splitlines()) == 31
+    assert "Einstein : scientist = Mozart : ?  violinist     (Einstein, scientist, Mozart not in" in table
+
+
+@pytest.mark.parametrize(
+    ("knobs", "sentence"),
+    [
+        ({"least": 10**6}, "must hold words that come 1000000 times or more; it has none"),
+        ({"vocabulary": 2, "least": 400}, None),
+    ],
+)
+def test_a_text_with_too_few_words_is_refused(knobs: dict[str, int], sentence: str | None) -> None:
+    recipe = find("cbow")(**knobs)
+    if sentence is None:
+        assert len(recipe.load().spec["vocabulary"]) == 2
+        return
+    with pytest.raises(UserError, match=sentence):
+        recipe.load()
+
+
+def test_one_word_alone_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text("word word word word\n" * 50 + "other\n")
+    with pytest.raises(UserError, match=r"must hold two words or more that come 5 times or more; it holds 1"):
+        find("cbow")(data=str(tmp_path / "one.txt")).load()
+
+
+def test_a_text_of_fewer_words_than_asked_for_tells() -> None:
+    data = find("cbow")(vocabulary=50_000).load()
+    assert data.spec["told"] == [
+        f"The text has {len(data.spec['vocabulary']):,} words that come 5 times or more, not 50,000."
+    ]
+
+
+def test_numba_asked_for_where_it_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = find("cbow")(output="softmax", loop="numba")
+    with pytest.raises(UserError, match=r"cbow: loop numba takes numba .* --loop torch"):
+        recipe.learner(WordVectors(COUNTS, 6, 4))
+    monkeypatch.setattr(cbow, "has_numba", lambda: False)
+    own = find("cbow")().learner(WordVectors(COUNTS, 6, 4))
+    assert isinstance(own, WordLearner)
+    assert not own.compiled, "without numba torch does it"
+    assert find("cbow")().chosen({}) == {"loop": "torch, as numba is not installed"}
+
+
+def test_looking_for_numba_does_not_import_it() -> None:
+    assert cbow.has_numba() == (__import__("importlib.util").util.find_spec("numba") is not None)
+    assert "gensim" not in sys.modules
+
+
+def test_the_questions_are_what_they_should_be(mirror: Path) -> None:
+    """S307: counted as their authors tell."""
+    sections = questions.analogies()
+    assert len(sections) == 14
+    assert sum(map(len, sections.values())) == 19_544
+    assert sum(len(asked) for name, asked in sections.items() if name.startswith("gram")) == 10_675
+    assert sections["family"][0] == ("boy", "girl", "brother", "sister")
+    pairs = questions.pairs()
+    assert {name: len(found) for name, found in pairs.items()} == {"wordsim": 353, "simlex": 999}
+    assert pairs["wordsim"][0] == ("love", "sex", 6.77)
+    assert questions.here()
