@@ -31,8 +31,15 @@ OTHER_KNOBS: dict[str, list[dict[str, Any]]] = {
     ],
     "backprop": [{"data": "bp_two", "order": "notes"}, {"data": "bp_letters", "epochs": 20}],
     "boolean": [{"method": "xor-chain"}, {"method": "hybrid", "block": 2}],
+    "cbow": [
+        {"method": "skipgram", "output": "hierarchical", "embedding": 10, "batch": 3000, "phrases": 1},
+        {"loop": "torch", "embedding": 10, "batch": 1000, "share": True, "across": False},
+        {"output": "softmax", "embedding": 10, "batch": 1000, "least": 50, "mean": False, "valid": 0.1},
+    ],
     "char_rnn": [{"data": "hello", "chunk": 4, "hidden": 8, "layers": 2, "cell": cell, "optimizer": rule}
-                 for cell, rule in (("rnn", "momentum"), ("gru", "adagrad"), ("lstm", "rmsprop"))],
+                 for cell, rule in (("rnn", "momentum"), ("gru", "adagrad"), ("lstm", "rmsprop"), ("peephole", "adam"),
+                                    ("coupled", "sgd"), ("depth_gated", "adamw"), ("clockwork", "adamw"))]
+                + [{"data": "anbn", "cell": "clockwork", "parameters": 3000, "embedding": 8}],
     "convolution": [{"data": "digits", "kernel": ("sobel-x", "laplace"), "pool": "average"}],
     "descent": [
         {"data": "rosenbrock", "optimizer": tuple(METHODS)},
@@ -64,7 +71,9 @@ OTHER_KNOBS: dict[str, list[dict[str, Any]]] = {
         {"data": "diabetes", "hidden": (9,), "activation": "maxout", "l1": 0.01, "clip_norm": 0.1},
         {"hidden": (9,), "batch": 512, "patience": 1, "lr": 1.0, "warmup": 0.5, "loss": "squared_error"},
     ],
+    "neural_lm": [{"direct": True, "order": 3, "embedding": 8, "hidden": 8, "optimizer": "momentum", "lr": 0.1}],
     "neuron": [{"data": "a ^ b", "solution": "two"}],
+    "ngram": [{"data": "hello", "order": 2, "smoothing": "none"}, {"unit": "character", "smoothing": "kneser-ney"}],
     "perceptron": [{"rule": "pm"}, {"data": "digits", "lr": 0.1}],
     "pulses": [{"method": "relu"}, {"data": "hills", "method": "cylinders"}],
     "rbm": [{"hidden": 16, "method": "pcd", "k": 2, "l2": 0.001}, {"hidden": 16, "pixels": "probabilities"}],
@@ -73,8 +82,18 @@ OTHER_KNOBS: dict[str, list[dict[str, Any]]] = {
         {"plain": True, "crops": 10, "balance": True, "smoothing": 0.1, "rotate": 10.0, "stretch": 0.1},
         {"data": "husky", "batch": 8, "shortcuts": "C", "colour": 0.1, "grain": 0.05, "clip_norm": 1.0},
     ],
+    "rnn_lm": [
+        {"cell": "sigmoid", "hidden": 8, "embedding": 8, "dropout": 0.2, "tie": True, "schedule": "halving"},
+        {"cell": "gru", "layers": 1, "hidden": 8, "embedding": 9, "optimizer": "adam", "lr": 0.01, "clip_value": 0.01},
+    ],
     "softmax": [{"data": "iris", "method": "newton"}, {"method": "batch", "l1": 0.01}, {"momentum": 0.0}],
+    "tagger": [
+        {"output": "softmax", "scheme": "BIO", "cell": "gru", "capitals": 0, "hidden": 9, "layers": 2},
+        {"filters": 0, "optimizer": "sgd", "lr": 0.1, "warmup": 0.2, "hidden": 9, "batch": 7},
+    ],
+    "textcnn": [{"windows": (1, 2), "maps": 5, "embedding": 7, "norm": None, "rule": "english", "fold": 3}],
     "vgg": [{"width": 0.125, "dense": 16, "norm": False, "depth": 13, "dropout": 0.0}],
+    "wirings": [{"data": "adding", "length": 10, "cell": "gru", "layers": 2}, {"data": "film", "cell": "peephole"}],
 }  # fmt: skip
 
 # Nets that are large by default: what the contract holds of them does not depend on how many maps they have.

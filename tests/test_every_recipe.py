@@ -263,7 +263,7 @@ def question(recipe: Recipe, spec: dict[str, Any], folder: Path) -> list[str]:
         return [
             ",".join(["1"] * len([column for column in spec["columns"] if column["name"] != spec["target"]["name"]]))
         ]
-    if kind == "text":
+    if kind in ("text", "nearest"):
         return [spec["vocabulary"][0]]
     if kind == "boolean":
         return ["1" * len(spec["names"])]
@@ -379,7 +379,10 @@ def test_published_figures_name_data_and_scores_that_exist(name: str, mirror: Pa
         if any(not any(map(Path.exists, fetch.places(file))) for file in files):
             continue  # not in every mirror, as all of CIFAR-10
         if published.on not in known:
-            learner, data = recipes.made(recipes.recipe(name, data=published.on))
-            assert data.test is not None
-            known[published.on] = {f"test/{key}" for key in look(learner, data.test)}
+            recipe = recipes.recipe(name, data=published.on)
+            learner, data = recipes.made(recipe)
+            if data.test is None:  # judged by other means, at the end
+                known[published.on] = set(recipe.conclude(learner, data)[0])
+            else:
+                known[published.on] = {f"test/{key}" for key in look(learner, data.test)}
         assert published.score in known[published.on], published

@@ -15,13 +15,15 @@ import pytest
 
 from deepclassics.data import CALLED, catalog, fetch
 from deepclassics.data.fetch import content, obtain
-from deepclassics.data.sets import adult, cifar10, cifar10_small, fashion_mnist, mnist, sonar
+from deepclassics.data.sets import adult, cifar10, cifar10_small, fashion_mnist, mnist, mr, sonar
+from deepclassics.data.tags import entities, scheme
 from deepclassics.errors import UserError
 
-EMBEDDED = ["breast_cancer", "circle", "diabetes", "digits", "double_pentagon", "gaussians", "hello", "husky",
-            "husky_fair", "iris", "playground_xor", "pydocs", "spiral", "wine", "xor"]  # fmt: skip
-FETCHED = ["adult", "cifar10", "cifar10_jpeg", "cifar10_small", "fashion_mnist", "imdb", "mnist", "ptb", "sonar",
-           "tinyshakespeare"]  # fmt: skip
+EMBEDDED = ["anbn", "breast_cancer", "circle", "diabetes", "digits", "docstrings", "double_pentagon", "gaussians",
+            "hello", "husky", "husky_fair", "iris", "playground_xor", "pydocs", "spiral", "wine", "xor"]  # fmt: skip
+FETCHED = ["adult", "cifar10", "cifar10_jpeg", "cifar10_small", "conll2003", "cr", "fashion_mnist", "imdb", "mnist",
+           "mpqa", "mr", "names", "ptb", "sonar", "sst1", "sst2", "subj", "tinyshakespeare", "trec",
+           "wiki10m"]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -42,8 +44,9 @@ def test_every_set_tells_what_it_is(name: str) -> None:
     lying = {file.forms[-1] for file in files}  # without a mirror
     assert row["bytes"] == sum(file.size for file in lying)
     for file in files:
-        assert re.fullmatch(r"\w+/[\w.-]+", file.path)
-        assert file.forms[-1].urls or name == "cifar10_jpeg", f"{file.path} has no address"  # none serves such JPEGs
+        assert re.fullmatch(r"\w+(/[\w.-]+)+", file.path)
+        made = name == "cifar10_jpeg" or file.path.startswith("wiki_text/")  # no address serves such files
+        assert file.forms[-1].urls or made, f"{file.path} has no address"
         for known in (file.sha256, *file.content_sha256):
             assert re.fullmatch("[0-9a-f]{64}", known)
 
@@ -76,6 +79,16 @@ def test_files_agree_with_the_manifest_of_the_mirror(mirror: Path) -> None:
     for file in ours:
         if file.path in known:
             assert {"path": file.path, "sha256": file.sha256, "bytes": file.size} == known[file.path]
+
+
+def test_conll2003(mirror: Path) -> None:
+    """Sentences, words and names of each type as the shared task counts them (the manifest of the mirror)."""
+    raw = catalog.read("conll2003")
+    types = Counter(kind for _, tags in raw.parts["train"] for _, _, kind in entities(tags))
+    assert types == {"LOC": 7140, "MISC": 3438, "ORG": 6321, "PER": 6600}
+    assert scheme(tags for part in raw.parts.values() for _, tags in part) == ("IOB1", 0)
+    assert " ".join(raw.parts["train"][0][0]) == "EU rejects German call to boycott British lamb ."
+    assert raw.parts["train"][0][1] == ["I-ORG", "O", "I-MISC", "O", "O", "O", "I-MISC", "O", "O"]
 
 
 def test_unknown_names_are_refused_with_the_nearest() -> None:
@@ -268,6 +281,13 @@ def test_ptb(mirror: Path) -> None:
     assert text.parts["test"].startswith(" no it was n't black monday \n but while the new york")
 
 
+def test_wiki10m(mirror: Path) -> None:
+    text = catalog.read("wiki10m").parts["all"]
+    assert text.count("\n") == 3_392
+    assert text.startswith("anarchism is a political philosophy that advocates")
+    assert set(text) == set("abcdefghijklmnopqrstuvwxyz \n")
+
+
 def test_adult(mirror: Path) -> None:
     people = catalog.read("adult")
     assert people.target == "income"
@@ -317,3 +337,48 @@ def test_a_bundle_of_the_mirror_is_a_mirror(mirror: Path, tmp_path: Path, monkey
     assert len(catalog.read("sonar").parts["all"]) == 208
     with pytest.raises(UserError, match=r"adult-train.csv.gz is not there"):
         catalog.read("adult")
+
+
+def test_docstrings() -> None:
+    """Sentences of Python's own modules, each once."""
+    table = catalog.read("docstrings").parts["all"]
+    assert table["sentence"].is_unique
+    assert sorted(table["field"].unique()) == ["files", "language", "network", "numbers", "processes", "tests"]
+    assert table["field"].value_counts().min() > 300
+    assert table["sentence"].str.split().str.len().min() >= 2
+
+
+def test_the_sets_of_kim(mirror: Path) -> None:
+    """Kim 2014, table 1; SST with all phrases of its training sentences."""
+    films = catalog.read("mr").parts["all"]
+    assert Counter(films["label"]) == {"negative": 5_331, "positive": 5_331}
+    assert films["text"].str.contains("clichés").any(), "Latin-1"
+    sentences = catalog.read("subj").parts["all"]
+    assert Counter(sentences["label"]) == {"objective": 5_000, "subjective": 5_000}
+    assert sentences.iloc[0]["text"].startswith("smart and alert , thirteen conversations about one thing")
+    shades, sides = catalog.read("sst1").parts, catalog.read("sst2").parts
+    assert sorted(Counter(shades["test"]["label"]).values()) == [279, 389, 399, 510, 633]
+    assert Counter(shades["test"]["label"])["0 very negative"] == 279
+    assert Counter(sides["valid"]["label"]) == {"negative": 428, "positive": 444}
+    assert Counter(sides["test"]["label"]) == {"negative": 912, "positive": 909}
+    assert not shades["train"]["text"].duplicated().any()
+    lower = sides["test"]["text"].str.lower().str.replace("(", "-lrb-").str.replace(")", "-rrb-")
+    theirs = content(mirror / "sentence_classification/stsa.binary.test.gz").decode().splitlines()
+    assert len(set(lower) & {line[2:].replace("\\", "") for line in theirs}) > 1_800, "the sentences of Kim's own files"
+
+
+def test_the_sets_of_kim_that_are_not_in_the_mirror(tmp_path: Path) -> None:
+    path = tmp_path / "lines.gz"
+    path.write_bytes(gzip.compress("0 a b\x85c .\n1 d \xe9 .\n".encode("latin-1")))
+    assert mr.labelled(path, ["no", "yes"]).to_numpy().tolist() == [["a b\x85c .", "no"], ["d é .", "yes"]]
+    for name in ("cr", "mpqa", "trec"):
+        found = catalog.find(name)
+        raw = found.read({file.path: path for file in found.FILES})
+        assert raw.target == "label"
+        assert all(len(part) == 2 for part in raw.parts.values())
+
+
+def test_names(mirror: Path) -> None:
+    lines = catalog.read("names").parts["all"].split("\n")
+    assert (len(lines), len(set(lines)), max(map(len, lines))) == (32_033, 29_494, 15)
+    assert lines[0] == "emma"

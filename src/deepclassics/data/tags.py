@@ -13,7 +13,9 @@ takes it for: a name begins wherever one cannot go on, so an I-PER after O begin
 Letters: B sentences, T words, Y types of names, K tags.
 """
 
+import functools
 from collections.abc import Iterable, Sequence
+from operator import ne
 from typing import Literal
 
 import torch
@@ -28,6 +30,7 @@ SAME = {"L": "E", "U": "S"}  # as BILOU calls them
 NONE = 0  # number of a place that holds no word
 
 
+@functools.cache
 def parted(tag: str) -> tuple[str, str] | None:
     """ "B-PER" as ("B", "PER"), "O" as ("O", ""); None where it is a tag of no scheme."""
     if tag == OUTSIDE:
@@ -39,6 +42,8 @@ def parted(tag: str) -> tuple[str, str] | None:
 
 def entities(tags: Sequence[str]) -> list[Entity]:
     """The names that a row of tags means by conlleval's rule, whatever the scheme."""
+    if set(tags) <= {OUTSIDE}:
+        return []
     found: list[Entity] = []
     before, begun = (OUTSIDE, ""), 0
     for place, tag in enumerate([*tags, OUTSIDE]):
@@ -74,11 +79,16 @@ def written(names: Iterable[Entity], words: int, scheme: Scheme) -> list[str]:
 
 
 def scheme(rows: Iterable[Sequence[str]]) -> tuple[Scheme, int]:
-    """The scheme that rows of tags are written in, and how many of the tags break it."""
-    rows = list(rows)
-    broken = {name: sum(breaks(row, name) for row in rows) for name in ("BIO", "BIOES", "IOB1")}
+    """The scheme that rows of tags are written in, and how many of the tags break it: are others than the names that
+    they mean have in it."""
+    broken: dict[Scheme, int] = {"BIO": 0, "BIOES": 0, "IOB1": 0}
+    for row in rows:
+        names = entities(row)
+        plain = [tag if tag == OUTSIDE else "-".join(parted(tag) or ()) for tag in row]
+        for form in broken if names else ():
+            broken[form] += sum(map(ne, plain, written(names, len(row), form)))
     best = min(broken, key=lambda name: broken[name])
-    return best, broken[best]  # type: ignore[return-value]
+    return best, broken[best]
 
 
 def may_follow(before: str, after: str, scheme: Scheme) -> bool:
@@ -89,12 +99,6 @@ def may_follow(before: str, after: str, scheme: Scheme) -> bool:
     if later in ("I", "E"):
         return prefix in ("B", "I") and kind == later_kind
     return scheme == "BIO" or prefix not in ("B", "I")
-
-
-def breaks(tags: Sequence[str], scheme: Scheme) -> int:
-    """How many tags of a sentence are others than the names they mean have in a scheme."""
-    plain = [tag if tag == OUTSIDE else "-".join(parted(tag) or ()) for tag in tags]
-    return sum(tag != right for tag, right in zip(plain, written(entities(tags), len(tags), scheme), strict=True))
 
 
 def numbered(types: Sequence[str], scheme: Scheme) -> list[str]:

@@ -7,6 +7,8 @@ Rules of cutting, each a line:
   a word: such text has no blanks. So is a run of letters of any other script.
 - "english": as "words", with English contractions parted as Kim 2014 does: "do n't", "it 's".
 - "characters": every character but white space.
+- "subwords": pieces of words, by byte-pair encoding (Sennrich et al. 2016) of texts with labels; "##" begins a piece
+  that goes on with a word. Rare words are made of known pieces. It takes the package tokenizers.
 
 "auto" takes "blanks" where nearly every mark of punctuation stands by itself already, else "words".
 """
@@ -15,9 +17,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-Rule = Literal["auto", "blanks", "words", "english", "characters"]
+from deepclassics.errors import UserError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+Rule = Literal["auto", "blanks", "words", "english", "characters", "subwords"]
 
 UNKNOWN = "<unk>"  # stands for every word that is not in the vocabulary
 END = "<eos>"  # the end of a line of running text
@@ -31,6 +38,7 @@ BEYOND = re.compile(rf"{ALONE}|[^\w\s]")  # what a text of bare words with blank
 MARK = re.compile(r"[.,!?;:](?=\s|$)")
 CUT = 0.9  # share of marks that stand by themselves where text is cut already
 ENOUGH = 200_000  # characters that tell it
+PIECES = 8_000  # of words, at most
 
 
 @dataclass(frozen=True)
@@ -66,9 +74,13 @@ def settled(rule: Rule, texts: Iterable[str]) -> Rule:
     return "blanks" if plain or (marks and alone >= CUT * marks) else "words"
 
 
-def cut(text: str, rule: Rule, lower: bool = False) -> list[str]:
-    """The words of a text by a rule that is not "auto"."""
+def cut(text: str, rule: Rule, lower: bool = False, pieces: "Tokenizer | None" = None) -> list[str]:
+    """The words of a text by a rule that is not "auto"; those of "subwords" are the `pieces`' own."""
     text = text.lower() if lower else text
+    if rule == "subwords":
+        if pieces is None:
+            raise UserError("--rule subwords is for texts with labels. Take blanks, words, english or characters.")
+        return list(pieces.encode(text).tokens)
     if rule == "blanks":
         return text.split()
     if rule == "characters":
@@ -77,6 +89,35 @@ def cut(text: str, rule: Rule, lower: bool = False) -> list[str]:
         return PARTED.findall(CONTRACTION.sub(" ", text))
     assert rule == "words", rule
     return WORD.findall(text)
+
+
+def learnt(texts: Iterable[str], most: int, lower: bool) -> str:
+    """Pieces of words for these texts, as the JSON that `pieces` reads: the pairs that come together most often are
+    joined first."""
+    tokenizers = _tokenizers()
+    found = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token=UNKNOWN, continuing_subword_prefix="##"))
+    found.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=min(most, PIECES), special_tokens=[UNKNOWN], continuing_subword_prefix="##", show_progress=False
+    )
+    found.train_from_iterator((text.lower() if lower else text for text in texts), trainer)
+    return str(found.to_str())
+
+
+def pieces(written: str) -> "Tokenizer":
+    """What parts texts into the pieces that were learnt."""
+    found: Tokenizer = _tokenizers().Tokenizer.from_str(written)
+    return found
+
+
+def _tokenizers() -> Any:
+    try:
+        import tokenizers
+    except ImportError:
+        raise UserError(
+            "--rule subwords needs the package tokenizers. Install it with: pip install 'deepclassics[subwords]'"
+        ) from None
+    return tokenizers
 
 
 def vocabulary(counts: Counter[str], most: int, least: int) -> list[str]:

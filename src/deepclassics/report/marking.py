@@ -71,13 +71,14 @@ def pictures(evidence: "Evidence", split: str = "test") -> list[Picture]:
             "Types taken for each other",
             f"Names of the {split} part whose first and last word are right, by their right type (rows) and the type "
             f'given (columns). The row "{NONE}" holds what was marked and is no name, or has other first or last '
-            f'words than one; the column "{NONE}" the names that were missed, or marked with other words.',
+            f'words than one; the column "{NONE}" the names that were missed, or marked with other words. Where both '
+            "meet there is nothing to count.",
             lambda: types(held(), evidence.spec["target"]["types"]),
         ),
         Picture(
             "Where names are found",
-            "F1 by conlleval's rule: a name is right if its first word, its last and its type are. Beneath each bar, "
-            'how many names there are. "Unknown" words do not come in training: of a name one such word is enough.',
+            "F1 in percent by conlleval's rule: a name is right if its first word, its last and its type are. Beneath "
+            'each bar, how many names there are. "Unknown" words do not come in training: of a name one such word is enough.',
             lambda: parts(held(), evidence.spec["target"]["types"]),
         ),
         Picture(
@@ -121,7 +122,7 @@ def parts(held: Sequence[Sentence], names: Sequence[str]) -> "Figure":
     _bars(
         third,
         "words of the sentence",
-        [f"{low}-{high}" if high < 10**9 else f"{low} or more" for low, high in LENGTHS],
+        [f"{low} to {high}" if high < 10**9 else f"{low} or more" for low, high in LENGTHS],
         [score([each for each in held if low <= len(each.words) <= high]) for low, high in LENGTHS],
     )
     first.set_ylabel("F1")
@@ -142,12 +143,14 @@ def score(
 
 
 def _bars(axes: "Axes", title: str, names: Sequence[str], scores: Sequence[tuple[float, int]]) -> None:
-    axes.bar(range(len(names)), [score for score, _ in scores], color=BLUE, width=0.62)
-    for place, (score, count) in enumerate(scores):
-        if count:
-            axes.text(place, min(score + 0.02, 0.94), f"{100 * score:.1f}", ha="center", fontsize=8.5, color=INK)
-    axes.set_xticks(range(len(names)), [f"{n}\n{count:,}" for n, (_, count) in zip(names, scores, strict=True)],
-                    fontsize=8)  # fmt: skip
+    """A bar for each that has names at all."""
+    kept = [(name, *score) for name, score in zip(names, scores, strict=True) if score[1]]
+    axes.bar(range(len(kept)), [score for _, score, _ in kept], color=BLUE, width=0.62)
+    for place, (_, score, _) in enumerate(kept):
+        inside = score > 0.1
+        axes.text(place, score - 0.06 if inside else score + 0.02, f"{100 * score:.1f}", ha="center", fontsize=8.5,
+                  color="white" if inside else INK)  # fmt: skip
+    axes.set_xticks(range(len(kept)), [f"{name}\n{count:,}" for name, _, count in kept], fontsize=8)
     axes.tick_params(axis="x", length=0)
     axes.set_title(f"by {title}")
     grid(axes)

@@ -3,22 +3,31 @@
 import json
 import math
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
+from torch import nn
 
 from deepclassics import cli
+from deepclassics.data import catalog
+from deepclassics.errors import UserError
 from deepclassics.host import Host
+from deepclassics.layers.recurrent import Cell, Recurrent
 from deepclassics.loop import carry_out
 from deepclassics.recipe import find
-from deepclassics.systems.language.char_rnn import CharRNN, Sampling
+from deepclassics.report import activity
+from deepclassics.report.gradients_in_time import magnitudes, reach
+from deepclassics.systems.language import char_rnn
+from deepclassics.systems.language.char_rnn import COUNTED, CharRNN, Sampling, counted, counter
 
 HOST = Host(device="cpu", threads=1)
+CELLS = get_args(Cell)
 
 
 def net(cell: str, layers: int = 1) -> CharRNN:
     torch.manual_seed(0)
-    return CharRNN(5, cell, embedding=4, hidden=3, layers=layers, dropout=0.0)
+    return CharRNN(5, cell, embedding=4, hidden=4, layers=layers, dropout=0.0)
 
 
 def test_the_lstm_is_the_notes_lstm() -> None:
@@ -26,7 +35,7 @@ def test_the_lstm_is_the_notes_lstm() -> None:
     model = net("lstm")
     r = model.recurrent
     ids = torch.tensor([[0, 3, 1, 4]])
-    h = c = torch.zeros(1, 3)
+    h = c = torch.zeros(1, 4)
     outs = []
     for t in range(4):
         gates = model.embed(ids[:, t]) @ r.weight_ih_l0.T + r.bias_ih_l0 + h @ r.weight_hh_l0.T + r.bias_hh_l0
@@ -42,7 +51,7 @@ def test_the_rnn_is_the_notes_rnn() -> None:
     model = net("rnn")
     r = model.recurrent
     ids = torch.tensor([[2, 2, 0]])
-    h = torch.zeros(1, 3)
+    h = torch.zeros(1, 4)
     for t in range(3):
         x = model.embed(ids[:, t])
         h = torch.tanh(x @ r.weight_ih_l0.T + r.bias_ih_l0 + h @ r.weight_hh_l0.T + r.bias_hh_l0)
@@ -56,7 +65,54 @@ def test_the_gru_has_three_quarters_of_the_lstms_recurrent_weights() -> None:
     assert count["rnn"] * 4 == count["lstm"]
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize(("cell", "module"), [("rnn", nn.RNN), ("lstm", nn.LSTM), ("gru", nn.GRU)])
+def test_the_nets_are_those_of_torchs_modules_to_the_bit(cell: str, module: type[nn.Module]) -> None:
+    """Runs from before the cells were our own go on as they were: names, first values and outputs."""
+    torch.manual_seed(3)
+    theirs = module(4, 6, 2, batch_first=True)
+    torch.manual_seed(3)
+    ours = CharRNN(5, cell, embedding=4, hidden=6, layers=2, dropout=0.0).recurrent
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    torch.manual_seed(3)
+    ours = Recurrent(cell, 4, 6, 2)
+    assert all(map(torch.equal, ours.parameters(), theirs.parameters()))
+    x = torch.randn(2, 9, 4)
+    assert torch.equal(ours(x)[0], theirs(x)[0])
+
+
+def test_every_cell_has_a_name_in_words() -> None:
+    assert tuple(sorted(char_rnn.CALLED)) == tuple(sorted(CELLS))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_parameters_says_how_many_weights_there_are(cell: str) -> None:
+    recipe = find("char_rnn")(data="hello", chunk=4, cell=cell, layers=2, parameters=30_000)
+    spec = recipe.load().spec
+    model = recipe.model(spec)
+    assert model.learnt() == pytest.approx(30_000, rel=0.02)
+    units = recipe.units(spec)
+    assert recipe.chosen(spec) == {"hidden": units}
+    others = [recipe._net(spec, units + step).learnt() for step in (-1, 1)]
+    assert all(abs(model.learnt() - 30_000) <= abs(other - 30_000) for other in others)
+    if cell == "lstm":
+        assert model.learnt() == sum(p.numel() for p in model.parameters())
+
+
+def test_too_few_parameters_are_refused_with_how_many_it_takes() -> None:
+    recipe = find("char_rnn")(data="hello", chunk=4, parameters=100)
+    spec = recipe.load().spec
+    with pytest.raises(UserError, match="parameters must be 2,676 or more, for 4 units"):
+        recipe.model(spec)
+    assert recipe.model_copy(update={"parameters": 2676}).units(spec) == 4
+
+
+def test_a_depth_gate_takes_a_layer_below() -> None:
+    """S212: alone it would be an LSTM under another name."""
+    with pytest.raises(UserError, match=r"layers must be 2 or more for depth_gated.*got 1"):
+        find("char_rnn")(data="hello", chunk=4, cell="depth_gated").load()
+
+
+@pytest.mark.parametrize("cell", CELLS)
 def test_chunks_with_the_state_carried_equal_the_whole(cell: str) -> None:
     """S198."""
     model = net(cell, layers=2)
@@ -109,3 +165,159 @@ def test_options_have_bounds() -> None:
     assert Sampling().length == 200
     with pytest.raises(ValueError, match="greater than or equal to 1"):
         Sampling(length=0)
+
+
+# --- how far back
+
+
+def test_an_elman_nets_gradient_falls_as_the_product_of_its_slopes() -> None:
+    """S204: for one unit ∂h_T/∂h_(T-k) = Π w (1 - h²)."""
+    torch.manual_seed(0)
+    cell = Recurrent("rnn", 2, 1)
+    x = torch.randn(1, 12, 2)
+    out = cell(x)[0][0, :, 0]
+    slopes = cell.weight_hh_l0[0, 0] * (1 - out.square())
+    expected = torch.cat([torch.ones(1), slopes.flip(0).cumprod(0)])[:9].abs()
+    torch.testing.assert_close(magnitudes(cell, x, 8)[:, 0], expected.detach())
+
+
+def test_an_lstm_without_recurrent_weights_carries_by_its_forget_gates_alone() -> None:
+    """S218, C118: then ∂c_T/∂c_(T-k) = Π f, slower than an Elman net's, not for ever."""
+    torch.manual_seed(0)
+    cell = Recurrent("lstm", 2, 1)
+    nn.init.zeros_(cell.weight_hh_l0)
+    x = torch.randn(1, 12, 2)
+    f = (x[0] @ cell.weight_ih_l0[1] + cell.bias_ih_l0[1] + cell.bias_hh_l0[1]).sigmoid()
+    expected = torch.cat([torch.ones(1), f.flip(0).cumprod(0)])[:9]
+    torch.testing.assert_close(magnitudes(cell, x, 8)[:, 0], expected.detach())
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_magnitudes_are_those_of_the_jacobian(cell: str) -> None:
+    """S205: the mean over many directions of the noise is the Jacobian's Frobenius norm over √H."""
+    torch.manual_seed(0)
+    recurrent = Recurrent(cell, 2, 4, 2).double()
+    x = torch.randn(1, 7, 2, dtype=torch.float64)
+    with torch.no_grad():
+        state = recurrent(x[:, :4])[1]
+    whole = activity.carried(state)
+
+    def last(carried: torch.Tensor) -> torch.Tensor:
+        begun = carried
+        if isinstance(state, tuple):
+            begun = (state[0], carried) if activity.celled(state) else (carried, state[1])
+        return activity.carried(recurrent(x[:, 4:], begun)[1])[-1, 0]
+
+    whole = whole.clone().requires_grad_()
+    rows = [torch.autograd.grad(last(whole)[unit], whole)[0][:, 0] for unit in range(4)]  # H of (L, H)
+    exact = torch.stack(rows).square().sum((0, 2)).sqrt() / 2
+    found = magnitudes(recurrent, x.expand(4000, -1, -1).contiguous(), 3)[3]
+    torch.testing.assert_close(found, exact, rtol=0.05, atol=1e-12)
+
+
+def test_reach_is_the_last_lag_above_a_thousandth() -> None:
+    assert reach(torch.tensor([1.0, 0.1, 1e-4, 0.01, 1e-5, 1e-6])) == 4
+    assert reach(torch.tensor([1.0, 0.5])) == 2
+
+
+# --- what units follow
+
+
+def test_states_are_cells_where_there_are_some_and_hidden_units_else() -> None:
+    x = torch.randn(2, 5, 4)
+    for cell in ("rnn", "gru", "clockwork"):
+        recurrent = net(cell).recurrent
+        torch.testing.assert_close(activity.states(recurrent, x), recurrent(x)[0].detach())
+    lstm = net("lstm", layers=2).recurrent
+    torch.testing.assert_close(activity.states(lstm, x)[:, -1], lstm(x)[1][1].movedim(1, 0).flatten(1).detach())
+
+
+def test_correlations_are_pearsons() -> None:
+    torch.manual_seed(0)
+    units, features = torch.randn(50, 3), torch.randn(50, 2)
+    features[:, 1] += 2 * units[:, 2]
+    expected = torch.corrcoef(torch.cat([units, features], 1).T.double())[:3, 3:]
+    torch.testing.assert_close(activity.correlations(units, features), expected)
+    assert activity.correlations(torch.ones(9, 1), torch.randn(9, 1)).item() == 0
+
+
+def test_features_of_a_text() -> None:
+    text = 'He (a\n\nKING: "no"\n  99'
+    found = {name: line.int().tolist() for name, line in activity.features(text).items()}
+    assert found["place in the line"] == [1, 2, 3, 4, 5, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4]
+    assert found["inside parentheses"] == [0, 0, 0, 1, 1, 1] + [0] * 16
+    assert found["inside double quotes"] == [0] * 13 + [1, 1, 1, 0] + [0] * 5
+    assert found["a word in capitals"] == [0] * 8 + [1, 1, 1] + [0] * 11
+    assert found["the line after an empty one"] == [0] * 7 + [1] * 11 + [0] * 4
+    assert found["indentation"] == [0] * 18 + [1, 2, 2, 2]
+    assert found["place in the word"] == [1, 2, 0, 0, 1, 0, 0, 1, 2, 3, 4, 0, 0, 0, 1, 2, 0, 0, 0, 0, 1, 2]
+    assert "inside brackets" not in found
+
+
+# --- a^n b^n
+
+
+def test_anbn_is_what_it_says() -> None:
+    text = catalog.read("anbn").parts["all"]
+    lines = text.splitlines()
+    lengths = [len(line) // 2 for line in lines]
+    assert all(line == "a" * n + "b" * n for line, n in zip(lines, lengths, strict=True))
+    assert set(lengths) == set(range(1, 11))
+    chance = len(lines) * math.log(10) / len(text)
+    assert chance == pytest.approx(0.192, abs=0.001)
+
+
+def by_hand() -> CharRNN:
+    """An LSTM of one cell that adds 1 for an a, takes 1 for a b, and forgets at the end of the line (S208)."""
+    model = CharRNN(3, "lstm", embedding=3, hidden=1, layers=1, dropout=0.0)
+    sure = 50.0  # whose sigmoid and tanh are 1 in float32
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+        model.embed.weight.copy_(torch.eye(3))  # end of line, a, b
+        r = model.recurrent
+        r.weight_ih_l0[0] = torch.tensor([-2 * sure, 0, 0])  # i: nothing is added at the end
+        r.weight_ih_l0[1] = torch.tensor([-2 * sure, 0, 0])  # f
+        r.weight_ih_l0[2] = torch.tensor([0, sure, -sure])  # g: 1 for a, -1 for b
+        r.bias_ih_l0.copy_(torch.tensor([sure, sure, 0, sure]))
+        model.output.weight.copy_(torch.tensor([[-1.0], [0], [1]]))  # c = 0: the end; c > 0: b
+        model.output.bias.copy_(torch.tensor([0.5, -9.0, 0]))
+    return model.eval()
+
+
+def test_weights_set_by_hand_count_exactly() -> None:
+    vocabulary = ["\n", "a", "b"]
+    model = by_hand()
+    with torch.no_grad():
+        assert counted(model, vocabulary) == [True] * COUNTED
+        unit, share, counts, values = counter(model, vocabulary)
+    assert unit == 0
+    assert share == pytest.approx(1)
+    assert torch.equal(counts, values)
+    with torch.no_grad():
+        model.recurrent.weight_ih_l0[2, 2] = 0  # b's are not taken away
+        assert counted(model, vocabulary) == [False] * COUNTED
+
+
+@pytest.mark.parametrize("cell", ["lstm", "clockwork"])
+def test_a_run_on_anbn_tells_how_far_it_counts(cell: str, tmp_path: Path) -> None:
+    knobs = {"data": "anbn", "cell": cell, "hidden": 8, "embedding": 4, "epochs": 0.02}
+    result = carry_out(find("char_rnn")(**knobs), tmp_path / "run", HOST)
+    assert {"test/counts_to", "test/counter_r2"} <= result["scores"].keys()
+    assert "tells all further b's" in result["remarks"][0]
+    with pytest.raises(SystemExit) as end:
+        cli.main(["report", str(tmp_path / "run")])
+    assert end.value.code == 0
+    page = (tmp_path / "run" / "report" / "index.html").read_text()
+    assert "The unit that counts" in page
+    assert "How far back" in page
+
+
+@pytest.mark.long
+def test_an_lstm_learns_to_count(tmp_path: Path) -> None:
+    """S208, C114: trained with n up to 10, right for n up to 15, and a cell is linear in the count."""
+    knobs = {"data": "anbn", "hidden": 32, "embedding": 8, "lr": 0.01, "dropout": 0.0}
+    result = carry_out(find("char_rnn")(**knobs), tmp_path / "run", HOST)
+    assert result["scores"]["test/counts_to"] >= 15
+    assert result["scores"]["test/counter_r2"] > 0.95
+    assert result["scores"]["test/loss"] < 0.21

@@ -137,9 +137,8 @@ def test_adadelta_of_some_rows_is_that_of_all(sparse: bool) -> None:
 
 def test_vectors_of_a_file_are_taken_and_the_others_match_their_variance(tmp_path: Path) -> None:
     """Section 3.3 of the paper; a word of the test part gets a number where it has a vector."""
-    rows = [f"a fine film number {k % 7} indeed,good" for k in range(40)] + [
-        f"a dull thing {k % 7} too,bad" for k in range(40)
-    ]
+    rows = [f"a fine film number {k % 7} indeed,good" for k in range(40)]
+    rows += [f"a dull thing {k % 7} too,bad" for k in range(40)]
     (tmp_path / "films.csv").write_text("text,label\n" + "\n".join(rows))
     given = torch.randn(6, 5, generator=torch.Generator().manual_seed(0)) * 3
     names = ["fine", "dull", "film", "never", "indeed", "too"]

@@ -88,7 +88,7 @@ def _from_folder(path: Path) -> pd.DataFrame:
         files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in ENDINGS)
         if not files:
             raise UserError(
-                f"{folder}/ must hold text files ({', '.join(ENDINGS)}), for it stands for a class; it has none."
+                f"{folder}/ must hold text files ({', '.join(ENDINGS)}): it stands for a class; it has none."
             )
         rows += [(_decoded(file), folder.name) for file in files]
     return pd.DataFrame(rows, columns=["text", "class"])
@@ -131,7 +131,8 @@ def splits(raw: Sentences, *, seed: int, valid: float, test: float, reading: Rea
     if target["kind"] != "class":
         raise UserError(
             f"{where}: the target '{raw.target}' must hold classes; it holds numbers of "
-            f"{whole[raw.target].nunique():,} values in {len(whole):,} rows. Name the column of the classes with --target."
+            f"{whole[raw.target].nunique():,} values in {len(whole):,} rows. "
+            f"Name the column of the classes with --target."
         )
     rows = _divided(part_of, labels, where, seed=seed, valid=valid, test=test, fold=reading.fold)
     lacking = [name for k, name in enumerate(target["classes"]) if not (labels[rows["train"]] == k).any()]
@@ -144,17 +145,19 @@ def splits(raw: Sentences, *, seed: int, valid: float, test: float, reading: Rea
     texts = whole[raw.text].tolist()
     rule = words.settled(reading.rule, (texts[row] for row in rows["train"]))
     seen: dict[str, int] = {}
-    values, starts, left_off = _numbered(
-        [words.cut(text, rule, reading.lower) for text in texts], seen, reading.longest
-    )
+    learnt = {}
+    if rule == "subwords":
+        learnt = {"pieces": words.learnt((texts[row] for row in rows["train"]), reading.vocabulary, reading.lower)}
+    pieces = words.pieces(learnt["pieces"]) if learnt else None
+    cut = [words.cut(text, rule, reading.lower, pieces) for text in texts]
+    values, starts, left_off = _numbered(cut, seen, reading.longest)
     if len(left_off):
         told.append(
             f"Cut off: {len(left_off):,} text{'s' * (len(left_off) > 1)} of more than {reading.longest:,} words, "
             f"{sum(left_off):,} words in all (--longest)."
         )
     ids = Ragged(torch.from_numpy(values), torch.from_numpy(starts))
-    learnt = ids.rows(torch.from_numpy(rows["train"])).values.numpy()
-    counts = np.bincount(learnt, minlength=len(seen))
+    counts = np.bincount(ids.rows(torch.from_numpy(rows["train"])).values.numpy(), minlength=len(seen))
     met = Counter({word: int(counts[number]) for word, number in seen.items() if counts[number]})
     vocabulary = words.vocabulary(met, reading.vocabulary, reading.least)
     if not vocabulary:
@@ -177,6 +180,7 @@ def splits(raw: Sentences, *, seed: int, valid: float, test: float, reading: Rea
         "kind": "sentence",
         "data": raw.name,
         "rule": rule,
+        **learnt,
         "lower": reading.lower,
         "longest": reading.longest,
         "vocabulary": vocabulary,
@@ -240,9 +244,8 @@ def read(inputs: Sequence[str], spec: dict[str, Any]) -> tuple[list[str], Batch]
         if not path.is_file():
             raise UserError(f"{typed} must be a text, or a file of texts; there is no such file.")
         if path.suffix.lower() in ENDINGS:
-            found = {
-                f"{path.name} line {n}": line for n, line in enumerate(_decoded(path).splitlines(), 1) if line.strip()
-            }
+            lines = enumerate(_decoded(path).splitlines(), 1)
+            found = {f"{path.name} line {n}": line for n, line in lines if line.strip()}
         else:
             frame = table.rows(path)
             if spec["text"] not in frame.columns:
@@ -254,9 +257,10 @@ def read(inputs: Sequence[str], spec: dict[str, Any]) -> tuple[list[str], Batch]
         names += found
         texts += ["" if pd.isna(text) else str(text) for text in found.values()]
     known = {word: number for number, word in enumerate(spec["vocabulary"])}
+    pieces = words.pieces(spec["pieces"]) if "pieces" in spec else None
     rows = []
     for name, text in zip(names, texts, strict=True):
-        cut = words.cut(text, spec["rule"], spec["lower"])[: spec["longest"]]
+        cut = words.cut(text, spec["rule"], spec["lower"], pieces)[: spec["longest"]]
         if not cut:
             raise UserError(f"'{name}' must hold a word or more; it is empty.")
         rows.append([known.get(word, 1) or 1 for word in cut])

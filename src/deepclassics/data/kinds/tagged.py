@@ -177,9 +177,9 @@ def splits(raw: Tagged, *, seed: int, valid: float, test: float, reading: Readin
     counts = Counter(form(word, reading.lower) for row, _ in found["train"] for word in row)
     vocabulary = [NOTHING, UNKNOWN, *words.vocabulary(counts, reading.vocabulary, reading.least)]
     letters = Counter(letter for row, _ in found["train"] for word in row for letter in word)
-    types = sorted({kind for part in found.values() for _, tags in part for _, _, kind in entities(tags)})
-    trained = {kind for _, tags in found["train"] for _, _, kind in entities(tags)}
-    if not trained:
+    used = {name: set().union(*(tags for _, tags in part)) for name, part in found.items()}
+    types = sorted({tag.partition("-")[2] for tags in used.values() for tag in tags if tag != OUTSIDE})
+    if not used["train"] - {OUTSIDE}:
         raise UserError(f"{raw.name}: tags must name something; every tag of what is learnt from is O.")
     spec = {
         "kind": "tagged",

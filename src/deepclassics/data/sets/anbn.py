@@ -1,4 +1,6 @@
-"""As and bs: lines of n a's and as many b's, n from 1 to 10 by chance: a language that takes counting.
+"""As and bs: lines of n a's and as many b's, a language that takes counting.
+
+n is from 1 to 10 by chance.
 
 Gers and Schmidhuber 2001, "LSTM recurrent networks learn simple context-free and context-sensitive languages", who
 train with n up to 10 too. A line costs ln 10 nats by chance, and has 12 characters in the mean: 0.192 nats a character

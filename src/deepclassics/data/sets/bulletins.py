@@ -89,6 +89,8 @@ TEMPLATES = {
         "{ORG} bought an office of {ORG} after {PER} left .",
         "The contract between {ORG} and {ORG} ended on {DATE} .",
         "{PER} resigned on {DATE} , and nobody spoke .",
+        "Neither {ORG} nor {PER} answered on {DATE} .",
+        "It was cold when {PER} opened the bridge in {LOC} .",
     ),
 }
 

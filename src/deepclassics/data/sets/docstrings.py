@@ -1,8 +1,8 @@
 """Docstrings: sentences about Python's own modules, by what those are for.
 
-Some 8,000 sentences from the docstrings of CPython's standard library, of five words or more; the class is the field of the
-module they stand in. They differ a little from one version of Python to the next, so figures got on them hold for the
-version in host.json.
+Some 8,000 sentences from the docstrings of CPython's standard library, of five words or more; the class is the field
+of the module they stand in. They differ a little from one version of Python to the next, so figures got on them hold
+for the version in host.json.
 """
 
 import functools
@@ -55,13 +55,13 @@ def docstrings(path: Path) -> list[str]:
     """Those of a module, its classes and its functions."""
     import ast
 
-    found, inside = [], [ast.parse(path.read_bytes())]
+    found: list[str] = []
+    inside: list[ast.AST] = [ast.parse(path.read_bytes())]
     while inside:
         node = inside.pop()
-        found.append(ast.get_docstring(node) or "")
-        inside += [
-            each for each in node.body if isinstance(each, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        ]
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            found.append(ast.get_docstring(node) or "")
+            inside += node.body
     return found
 
 

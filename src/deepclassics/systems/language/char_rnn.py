@@ -166,6 +166,11 @@ class CharRNNRecipe(Recipe):
     test: Share = Field(0.1, description="share of the text, its end, to judge by, where the set has no test part")
 
     def load(self) -> Data:
+        if self.cell == "depth_gated" and self.layers == 1:
+            raise UserError(
+                "char_rnn: layers must be 2 or more for depth_gated, whose gate opens to the layer below; got 1. "
+                "Give --layers 2."
+            )
         found = load(self.data, self.takes, seed=self.seed, valid=self.valid, test=self.test)
         looks = [None if ids is None else Passage(ids) for ids in (found.valid, found.test)]
         return Data(found.spec, Chunks(found.train, self.batch, self.chunk, self.seed), *looks)
@@ -237,7 +242,7 @@ class CharRNNRecipe(Recipe):
             f"{longest}{', as far as was looked' if longest == COUNTED else ''}. No loss can be lower than 0.192 nats "
             f"a character, the chance of how many a's there are.",
             f"Unit {unit} counts: what it carries is a straight line in the a's that wait for their b, R² {share:.4f} "
-            f"over n up to 15.",
+            f"over n up to 15, each line after the same one.",
         ]
         return {"test/counts_to": float(longest), "test/counter_r2": share}, remarks
 

@@ -6,9 +6,9 @@ section 3.3 and the settings of section 3.1. Adadelta: M. Zeiler (2012). Notes: 
 Departures from the paper: the vocabulary is that of the training texts, where Kim's is that of all of the data; with
 `--vectors`, words of the rest have a number too if they have a vector. What is judged are the weights that did best on
 the tenth that is held back, as there, but a run ends after `patience` looks without a better one. Kernels start uniform
-in +-1/sqrt(hD), in place of +-0.01, and words that learn from nothing in +-0.05, in place of +-0.25: what a rare word
-starts with is noise, and MR's validation error fell by three points in a hundred. Dropout scales the features that are kept, in place of the weights when
-asked. Words are cut by `rule`; Kim also parts "it 's".
+in +-1/sqrt(hD), in place of +-0.01, and words without given vectors in +-0.05, in place of +-0.25: what a rare word
+starts with is noise, and the validation error of MR fell by some three points in a hundred. Dropout enlarges the
+features that are kept, in place of shrinking the weights when asked. Kim's way of cutting words is `--rule english`.
 
 How it is computed: a kernel over h words is h maps from a word, so each different word of a batch is multiplied once by
 all of them, and a response is a sum of h looked-up numbers. Only the window with the largest response of a detector
@@ -133,7 +133,7 @@ class Adadelta(Optimizer):
         super().__init__(parameters, {"lr": lr, "rho": rho, "eps": eps})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is not None:
@@ -146,7 +146,8 @@ class Adadelta(Optimizer):
             state["step"] = torch.zeros(())
             state["seen"] = torch.zeros(len(weight), device=weight.device)  # the last step of each row
         state["step"] += 1
-        gradient, rows = weight.grad, slice(None)
+        gradient = weight.grad
+        rows: Tensor | slice = slice(None)
         assert gradient is not None
         if gradient.is_sparse:
             gradient = gradient.coalesce()
@@ -351,4 +352,48 @@ class TextCNNRecipe(Recipe):
     def pictures(self, evidence: "Evidence") -> list[Picture]:
         from deepclassics.report import confusion, curves
 
-        return [curves.picture(evidence), confusion.picture(evidence)]
+        def fired() -> str:
+            model, ids = evidence.model, evidence.answers("test")[1]["ids"]
+            assert isinstance(model, TextCNN)
+            return detectors(model, ids[:LOOKED_AT], evidence.spec)
+
+        caption = (
+            "For each class the detectors that add most to it over the test texts, more than to the other classes, and "
+            "the different windows that each responds to most. A dot is a place beyond the text."
+        )
+        return [
+            curves.picture(evidence),
+            confusion.picture(evidence),
+            Picture("What the detectors fire on", caption, fired),
+        ]
+
+
+LOOKED_AT = 2_000  # test texts
+
+
+def detectors(model: TextCNN, ids: Tensor, spec: dict[str, Any], most: int = 5, each: int = 4) -> str:  # (N, T)
+    """The strongest detectors of every class, and the windows of the texts that they respond to most, as text."""
+    vocabulary, classes = spec["vocabulary"], spec["target"]["classes"]
+    with torch.no_grad():
+        found = [model.features(piece) for piece in ids.split(500)]
+    responses, begins = (torch.cat(column) for column in zip(*found, strict=True))  # (N, W * M)
+    weight = model.output.weight.detach()
+    added = (weight - weight.mean(0)) * responses.mean(0)  # (K, W * M)
+    maps = model.kernel.shape[2]
+    lines = []
+    for k, name in enumerate(classes):
+        lines.append(name)
+        for detector in added[k].topk(min(most, added.shape[1])).indices.tolist():
+            h, windows = model.windows[detector // maps], dict[str, float]()
+            for text in responses[:, detector].argsort(descending=True, stable=True).tolist():
+                begin = int(begins[text, detector])
+                places = range(begin, begin + h)
+                inside = [int(ids[text, place]) if 0 <= place < ids.shape[1] else 0 for place in places]
+                window = " ".join(vocabulary[word] if word else "·" for word in inside)
+                windows.setdefault(window, float(responses[text, detector]))
+                if len(windows) == each:
+                    break
+            shown = ", ".join(f"“{inside}” {response:.2f}" for inside, response in windows.items())
+            lines.append(f"  {float(added[k, detector]):+.3f}  {shown}")
+        lines.append("")
+    return "\n".join(lines)
