@@ -196,7 +196,7 @@ def test_subwords_are_learnt_from_the_training_texts() -> None:
     """Sennrich et al. 2016: a word never seen is made of pieces that were; the pieces are kept in the spec as JSON."""
     pytest.importorskip("tokenizers")
     rows = [("walking talking", "verbs"), ("walked talked", "verbs"), ("the house", "nouns"), ("the horse", "nouns")]
-    found = splits(table(rows), valid=0.0, test=0.0, rule="subwords", vocabulary=60)
+    found = splits(table(rows), valid=0.0, test=0.0, rule="subwords", vocabulary=32)
     assert written(found)[0].replace(" ##", "") == "walking talking"
     asked = sentence.read(["housed"], json.loads(json.dumps(found.spec)))[1]["ids"][0].tolist()
     assert "".join(found.spec["vocabulary"][k].removeprefix("##") for k in asked) == "housed"

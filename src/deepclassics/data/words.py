@@ -115,7 +115,7 @@ def _tokenizers() -> Any:
         import tokenizers
     except ImportError:
         raise UserError(
-            "--rule subwords needs the package tokenizers. Install it with: pip install 'deepclassics[subwords]'"
+            "--rule subwords needs the package tokenizers. Install it with: pip install 'deepclassics[text]'"
         ) from None
     return tokenizers
 

@@ -176,7 +176,7 @@ def counting(
     left.set_xticks(range(len(text)), [character.replace("\n", "↵") for character in text])
     left.set_xlabel("character read")
     left.set_ylabel("carried by a unit")
-    left.set_title(f"All units along a string, unit {best} strong")
+    left.set_title("All units along two lines, the one that counts strong")
     right.plot(counts, values, "o", color=BLUE, markersize=4, alpha=0.4, markeredgewidth=0)
     right.set_xlabel("a's that wait for their b")
     right.set_title(told)

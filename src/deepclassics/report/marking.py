@@ -78,7 +78,8 @@ def pictures(evidence: "Evidence", split: str = "test") -> list[Picture]:
         Picture(
             "Where names are found",
             "F1 in percent by conlleval's rule: a name is right if its first word, its last and its type are. Beneath "
-            'each bar, how many names there are. "Unknown" words do not come in training: of a name one such word is enough.',
+            'each bar, how many names there are. "Unknown" words do not come in training: one such word makes '
+            "the name unknown.",
             lambda: parts(held(), evidence.spec["target"]["types"]),
         ),
         Picture(

@@ -149,7 +149,7 @@ def read(inputs: Sequence[str], spec: dict[str, Any]) -> tuple[list[str], Batch]
 
 
 def show(answer: Batch, names: list[str], spec: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
-    """The answer's ids as text, after what was asked; of its "next", (ids, probabilities), the words that may follow."""
+    """The answer's ids as text, after what was asked, and what may come "next": pairs of ids and probabilities."""
     between = "" if spec["unit"] == "character" else " "
     rows: list[dict[str, Any]] = [
         {"name": name, "text": name + between + decode(ids, spec)}

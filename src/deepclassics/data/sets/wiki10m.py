@@ -1,4 +1,4 @@
-"""Ten million words of Wikipedia: 3,392 articles of 2015, lower case, letters alone.
+"""Ten million words of Wikipedia: 3,392 articles, lower case, letters alone.
 
 The articles of the lowest numbers in a dump of the English Wikipedia of spring 2015, one a line, prepared as text8 is:
 only a to z and blanks, accents stripped, digits spelled out. 51,751 words come five times or more. With it come the

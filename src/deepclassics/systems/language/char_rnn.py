@@ -241,8 +241,8 @@ class CharRNNRecipe(Recipe):
             f"Trained with up to {LONGEST} a's, it tells all further b's and the end of the line rightly for up to "
             f"{longest}{', as far as was looked' if longest == COUNTED else ''}. No loss can be lower than 0.192 nats "
             f"a character, the chance of how many a's there are.",
-            f"Unit {unit} counts: what it carries is a straight line in the a's that wait for their b, R² {share:.4f} "
-            f"over n up to 15, each line after the same one.",
+            f"{_named(model, unit)} counts: what it carries is a straight line in the a's that wait for their b, "
+            f"R² {share:.4f} over n up to 15, each line after the same one.",
         ]
         return {"test/counts_to": float(longest), "test/counter_r2": share}, remarks
 
@@ -334,9 +334,15 @@ def _followed(evidence: "Evidence") -> "Figure | str":
     for value, unit, k in best:
         if unit not in shown and len(shown) < 3:
             begin, end = _liveliest(table[..., k], text)
-            title = f"Unit {unit}: {list(known)[k]}, r = {value:.2f}"
+            title = f"{_named(model, unit)}: {list(known)[k]}, r = {value:.2f}"
             shown[unit] = title, text[begin:end], held[..., unit].flatten()[begin:end]
     return coloured(list(shown.values()))
+
+
+def _named(model: CharRNN, unit: int) -> str:
+    """A unit of all layers' as its layer counts it."""
+    layer, number = divmod(unit, model.recurrent.hidden)
+    return f"Unit {number}" + (f" of layer {layer + 1}" if model.recurrent.layers > 1 else "")
 
 
 def _liveliest(feature: Tensor, text: str) -> tuple[int, int]:  # (B, T)
@@ -400,7 +406,7 @@ def _count(evidence: "Evidence") -> "Figure":
         unit, share, counts, values = counter(model, vocabulary)
         before, line = "aaaaabbbbb\n", "aaaabbbb\naaaaaaaabbbbbbbb\n"
         units = states(model.recurrent, model.embed(_ids(model, vocabulary, before + line)))[0, len(before) :]
-    return counting(line, units, unit, counts, values, f"Unit {unit}, n up to 15: R² = {share:.4f}")
+    return counting(line, units, unit, counts, values, f"{_named(model, unit)}, n up to 15: R² = {share:.4f}")
 
 
 def write(model: nn.Module) -> dict[str, Tensor]:
