@@ -17,6 +17,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from deepclassics.progress import many
+
 APART = ("data", "fold", "seed", "vectors")
 
 
@@ -40,7 +42,7 @@ def rows(folders: Iterable[Path]) -> list[dict[str, Any]]:
                 "system": system,
                 "data": data,
                 "variant": runs[0][1].get("variant", ""),
-                "runs": f"{len(set(folds))} fold{'s' * (len(set(folds)) > 1)}" if folds else f"{len(runs)} run{'s' * (len(runs) > 1)}",
+                "runs": many(len(set(folds)), "fold") if folds else many(len(runs), "run"),
                 "right": statistics.mean(right),
                 "deviation": statistics.stdev(right) if len(right) > 1 else None,
                 "published": None if figure is None else 100 * (1 - figure["value"]),

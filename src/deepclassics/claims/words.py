@@ -122,7 +122,8 @@ def c178_cbow_grad() -> Finding:
     E = -v'_O · h + log Σ exp(v'_j · h) with h the mean of the context's vectors, a word in it twice; seven words of
     five numbers, float64. Automatic differentiation of E must give e_j h with e_j = y_j - t_j, and EH / C once for
     every time a word stands there; so must the package's own update. The notes print the second rule with v', the
-    output vectors, whose rule is the first; how far off it would be there is told.
+    output vectors, whose rule is the first; how far off it would be there is told. W stands for its transpose (E062),
+    and the vectors v' are columns of W', not rows (E063): that is how they are written down, and changes nothing here.
     """
     model = WordVectors([1] * 7, 7, 5).double()
     torch.nn.init.normal_(model.inputs)

@@ -76,7 +76,8 @@ def count(kind: str, raw: Any) -> dict[str, int]:
 
     For every part ("train", "valid", "test" or "all") its examples: pictures, rows, or characters or words of text
     (`<eos>` at the end of every line is a word). Beside it "classes", those that occur; for pictures "height", "width"
-    and "channels"; for tables "columns" and "missing" values; for text "vocabulary". Of a world its "states",
+    and "channels"; for tables "columns" and "missing" values; for text "vocabulary"; for tagged words the "train words"
+    and "train names" of every part, and "types" of names. Of a world its "states",
     "actions", "transitions" and "terminal" states.
     """
     if kind == "image":

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -282,11 +281,6 @@ def test_numba_asked_for_where_it_cannot_be_is_refused(monkeypatch: pytest.Monke
     assert isinstance(own, WordLearner)
     assert not own.compiled, "without numba torch does it"
     assert find("cbow")().chosen({}) == {"loop": "torch, as numba is not installed"}
-
-
-def test_looking_for_numba_does_not_import_it() -> None:
-    assert cbow.has_numba() == (__import__("importlib.util").util.find_spec("numba") is not None)
-    assert "gensim" not in sys.modules
 
 
 def test_the_questions_are_what_they_should_be(mirror: Path) -> None:

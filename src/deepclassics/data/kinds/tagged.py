@@ -30,6 +30,7 @@ from deepclassics.data.streams import Batch, Columns, Ragged, Splits
 from deepclassics.data.tags import OUTSIDE, entities, numbered, parted, scheme, written
 from deepclassics.data.words import NOTHING, UNKNOWN, Reading
 from deepclassics.errors import UserError
+from deepclassics.progress import many
 
 ENDINGS = (".conll", ".bio", ".iob", ".iob2", ".bioes", ".jsonl", ".txt", ".tsv")
 RUNNING = (".txt", ".md", ".text")  # files that hold a sentence a line where predict is asked about them
@@ -200,10 +201,10 @@ def _told(told: str, broken: int, cut: int, longest: int) -> list[str]:
     lines = []
     if broken:
         lines.append(
-            f"The tags are {told}, but {broken:,} of them break it: a name is taken to begin wherever one cannot go on."
+            f"Tags that break their scheme, {told}: {broken:,}. A name is taken to begin wherever one cannot go on."
         )
     if cut:
-        lines.append(f"{cut:,} sentences have more than {longest:,} words: what comes after is cut off.")
+        lines.append(f"Cut off after {longest:,} words: {many(cut, 'sentence')}.")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""Bulletins: sentences of a small grammar with people, places, dates and organisations.
+"""Bulletins: a small grammar with people, places, dates and organisations.
 
 For taggers (S224): 2,000 sentences to learn from, 200 to choose by and 400 to judge with, each part built on templates
 of its own. Half the names are made of syllables, and most of those in the test part come nowhere else; surnames are
