@@ -1,7 +1,7 @@
 """CoNLL-2003, English: people, places, organisations and other names in news.
 
-Tjong Kim Sang, De Meulder 2003: 20,744 sentences of Reuters of August and December 1996 in the shared task's own three parts,
-tags in the scheme IOB1. The part of speech and the chunk of each word, in the files' other columns, are not read.
+Tjong Kim Sang, De Meulder 2003: 20,744 sentences of Reuters of August and December 1996 in the shared task's own three
+parts, tags in the scheme IOB1. The part of speech and the chunk of each word, in the other columns, are not read.
 """
 
 from pathlib import Path
