@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from deepclassics.data import streams
 from deepclassics.data.streams import (
+    ByLength,
     Chunks,
     Columns,
     InOrder,
     Opened,
     Passage,
+    Ragged,
     Shuffled,
     Splits,
     Stored,
@@ -256,3 +258,50 @@ def test_a_fault_in_a_thread_comes_where_the_batch_is_asked_for() -> None:
     stream.at(0), stream.at(1)
     with pytest.raises(UserError, match="7 is gone"):
         stream.at(2)
+
+
+def sentences(count: int, longest: int = 60) -> Columns:
+    lengths = torch.randint(1, longest, (count,), generator=torch.Generator().manual_seed(0)).tolist()
+    return Columns(ids=Ragged.of([[7] * length for length in lengths]), number=torch.arange(count))
+
+
+@pytest.mark.parametrize(("count", "batch"), [(100, 50), (1003, 32), (5, 50), (64, 32), (33, 32)])
+def test_every_sentence_comes_once_a_pass_however_few_there_are(count: int, batch: int) -> None:
+    """Passes are laid end to end: whatever the lengths, the first N are all of them, and the next N again."""
+    stream = Shuffled(sentences(count), batch, seed=3, alike=50)
+    seen = torch.cat([stream.at(position)["number"] for position in range(4 * len(stream))])
+    for epoch in range(seen.numel() // count):
+        assert seen[epoch * count : (epoch + 1) * count].sort().values.tolist() == list(range(count))
+
+
+def test_sentences_come_with_their_like() -> None:
+    mixed, like = (Shuffled(sentences(2000), 32, seed=0, alike=alike) for alike in (1, 50))
+    assert like.filled() < 0.1 < 0.4 < mixed.filled()
+    first = [like.at(position)["ids"].shape[1] for position in range(20)]
+    assert first != sorted(first), "the batches come in an order of chance"
+    shares = [Shuffled(like.columns, 32, 0, rank, 2, 50) for rank in (0, 1)]
+    for position in range(130):
+        whole = torch.cat([share.at(position)["number"] for share in shares])
+        assert torch.equal(whole, like.at(position)["number"])
+
+
+def test_a_ragged_column_is_filled_up_with_nothing() -> None:
+    rows = [[1], [2, 3], [], [4, 5, 6]]
+    column = Ragged.of(rows)
+    assert len(column) == 4
+    assert column.shape == (4, 3)
+    assert column[torch.tensor([3, 0])].tolist() == [[4, 5, 6], [1, 0, 0]]
+    assert column[1].tolist() == [2, 3]
+    assert column[2:3].shape == (1, 0)
+    some = column.rows(torch.tensor([3, 2, 1]))
+    assert [some[place].tolist() for place in range(3)] == [[4, 5, 6], [], [2, 3]]
+    deep = Ragged(torch.arange(12).view(6, 2), torch.tensor([0, 1, 3, 3, 6]))
+    assert deep[torch.tensor([0, 3])].tolist() == [[[0, 1], [0, 0], [0, 0]], [[6, 7], [8, 9], [10, 11]]]
+
+
+def test_scores_are_looked_at_from_the_shortest_on() -> None:
+    columns = sentences(500)
+    seen = [batch["number"] for batch in ByLength(columns, 40)]
+    assert torch.cat(seen).sort().values.tolist() == list(range(500))
+    assert columns.lengths is not None
+    assert columns.lengths[torch.cat(seen)].diff().min() >= 0

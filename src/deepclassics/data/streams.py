@@ -138,15 +138,16 @@ class Ragged:
     """A column whose rows differ in length: ids of words, say. A batch of them is filled up with 0, which stands for no
     word: (B, T, ...) of int64, T the longest of the batch.
 
-    `values` are the rows end to end, (S, ...) of an integer type, and row n is values[starts[n] : starts[n + 1]].
+    `values` are the rows end to end, (S, ...) of an integer type, and row n is values[starts[n] : starts[n + 1]]. Where
+    rows begin is kept on the processor: how wide a batch becomes is then known without waiting for the device.
     """
 
     def __init__(self, values: Tensor, starts: Tensor) -> None:  # (S, ...), (N + 1,) of int64
-        self.values, self.starts = values, starts
-        self.lengths = starts.diff()  # (N,)
+        self.values, self.starts = values, starts.cpu()
+        self.lengths = self.starts.diff()  # (N,)
         longest = int(self.lengths.max()) if len(self.lengths) else 0
         self.shape = torch.Size((len(self.lengths), longest, *values.shape[1:]))
-        self.dtype, self.device = torch.int64, values.device
+        self.dtype, self.device = torch.int64, torch.device("cpu")
 
     @classmethod
     def of(cls, rows: Sequence[Sequence[int]], dtype: torch.dtype = torch.int32) -> "Ragged":
@@ -159,25 +160,28 @@ class Ragged:
         return self.shape[0]
 
     def __getitem__(self, index: Any) -> Tensor:
-        numbers = torch.arange(len(self), device=self.device)[index]
+        """Rows at a number, a slice, numbers on the processor, or truths: on the device of the values."""
+        numbers = torch.arange(len(self))[index]
         if not numbers.dim():
             return self[numbers[None]][0]
         lengths = self.lengths[numbers]
-        longest = int(lengths.max()) if len(numbers) else 0
-        place = torch.arange(longest, device=self.device)
+        place = torch.arange(int(lengths.max()) if len(numbers) else 0)
         inside = place < lengths[:, None]  # (B, T)
-        rows = self.values[torch.where(inside, self.starts[numbers, None] + place, 0)].long()
-        return rows.masked_fill_(~inside.view(*inside.shape, *[1] * (rows.dim() - 2)), 0)
+        source = torch.where(inside, self.starts[numbers, None] + place, 0).to(self.values.device, non_blocking=True)
+        outside = ~inside.to(self.values.device, non_blocking=True)
+        rows = self.values[source].long()
+        return rows.masked_fill_(outside.view(*outside.shape, *[1] * (rows.dim() - 2)), 0)
 
     def rows(self, index: Tensor) -> "Ragged":  # (M,) of int64 -> M of the rows, in that order
         """Some of the rows as a column of their own."""
         lengths = self.lengths[index]
         starts = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
-        place = torch.arange(int(starts[-1]), device=self.device) - starts[:-1].repeat_interleave(lengths)
-        return Ragged(self.values[self.starts[index].repeat_interleave(lengths) + place], starts)
+        place = torch.arange(int(starts[-1])) - starts[:-1].repeat_interleave(lengths)
+        source = self.starts[index].repeat_interleave(lengths) + place
+        return Ragged(self.values[source.to(self.values.device)], starts)
 
     def to(self, device: torch.device | str) -> "Ragged":
-        return Ragged(self.values.to(device), self.starts.to(device))
+        return Ragged(self.values.to(device), self.starts)
 
 
 class Columns:
@@ -207,9 +211,9 @@ class Columns:
 
     @property
     def device(self) -> torch.device:
-        """Where the numbers of examples belong."""
+        """Where the numbers of examples belong: on the processor if examples differ in length."""
         device: torch.device = next(iter(self.tensors.values())).device
-        return device
+        return device if self.lengths is None else torch.device("cpu")
 
     def begin(self, index: Tensor | slice) -> None:
         """Starts on the stored rows of examples that will be taken soon."""
@@ -224,7 +228,7 @@ class Columns:
     def take(self, index: Tensor | slice) -> Batch:
         """The examples at `index`, (B,) of int64 or a slice, as a batch: {column: (B, ...)}."""
         rows = {
-            name: tensor.index_select(0, index)
+            name: tensor.index_select(0, index.to(tensor.device, non_blocking=True))
             if isinstance(index, Tensor) and isinstance(tensor, Tensor)
             else tensor[index]
             for name, tensor in self.tensors.items()
@@ -285,8 +289,8 @@ class Shuffled(Stream):
     exactly once a pass; one batch in each pass may hold the end of one pass and the beginning of the next.
     With several ranks each takes its slice of the same global batch.
 
-    Where examples differ in length, `alike` batches at a time are drawn together, parted by length, and come in an
-    order of chance: little of a batch is then filled up with nothing.
+    Where examples differ in length, those of `alike` batches at a time are parted by length, and the batches of a pass
+    come in an order of chance: little of a batch is then filled up with nothing.
     """
 
     columns: Columns
@@ -296,7 +300,6 @@ class Shuffled(Stream):
     ranks: int = 1
     alike: int = 1
     _orders: dict[int, Tensor] = field(default_factory=dict, repr=False, compare=False)
-    _parted: dict[int, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         size = min(self.batch, len(self.columns))
@@ -320,7 +323,7 @@ class Shuffled(Stream):
             return "The pictures would fill the memory: they are decoded anew for every batch."
         if self.columns.lengths is None:
             return ""
-        mixed = replace(self, alike=1, _parted={}).filled()
+        mixed = replace(self, alike=1, _orders={}).filled()
         return (
             f"Batches of like length: {self.filled():.1%} of their places are filled up with nothing; "
             f"with lengths mixed it would be {mixed:.1%}."
@@ -340,8 +343,27 @@ class Shuffled(Stream):
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
             for old in [known for known in self._orders if known < epoch - 1]:
                 del self._orders[old]
-            self._orders[epoch] = torch.randperm(len(self.columns), generator=generator).to(self.columns.device)
+            order = torch.randperm(len(self.columns), generator=generator)
+            if self.alike > 1 and self.columns.lengths is not None:
+                order = self._parted(order, self.columns.lengths, epoch, generator)
+            self._orders[epoch] = order.to(self.columns.device)
         return self._orders[epoch]
+
+    def _parted(self, order: Tensor, lengths: Tensor, epoch: int, generator: torch.Generator) -> Tensor:
+        """The order in which every batch that lies within the pass holds examples of like length.
+
+        What completes the last batch of the pass before, and what is too little for a batch at its end, stays.
+        """
+        begin = -epoch * len(order) % self.batch
+        end = begin + (len(order) - begin) // self.batch * self.batch
+        batches = [
+            group[lengths[group].argsort(stable=True)].view(-1, self.batch)
+            for group in order[begin:end].split(self.alike * self.batch)
+        ]
+        if not batches:
+            return order
+        mixed = torch.cat(batches)[torch.randperm(sum(map(len, batches)), generator=generator)]
+        return torch.cat([order[:begin], mixed.flatten(), order[end:]])
 
     def at(self, position: int) -> Batch:
         for ahead in range(AHEAD + 1) if self.columns.stored else ():
@@ -354,25 +376,11 @@ class Shuffled(Stream):
     def _index(self, position: int) -> Tensor:
         """The numbers of this rank's share of a batch, (B / ranks,) of int64."""
         share = self.batch // self.ranks
-        if self.alike == 1 or self.columns.lengths is None:
-            return self._drawn(position * self.batch + self.rank * share, share)
-        together, place = divmod(position, self.alike)
-        if together not in self._parted:
-            self._parted.clear()
-            drawn = self._drawn(together * self.alike * self.batch, self.alike * self.batch)
-            batches = drawn[self.columns.lengths[drawn].argsort(stable=True)].view(self.alike, self.batch)
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + together)
-            self._parted[together] = batches[torch.randperm(self.alike, generator=generator).to(batches.device)]
-        return self._parted[together][place, self.rank * share : (self.rank + 1) * share]
-
-    def _drawn(self, begin: int, count: int) -> Tensor:
-        """The numbers of `count` examples from place `begin` of all passes laid end to end."""
-        epoch, begin = divmod(begin, len(self.columns))
-        pieces = [self.order(epoch)[begin : begin + count]]
-        while (found := sum(map(len, pieces))) < count:
-            epoch += 1
-            pieces.append(self.order(epoch)[: count - found])
-        return torch.cat(pieces) if len(pieces) > 1 else pieces[0]
+        epoch, begin = divmod(position * self.batch + self.rank * share, len(self.columns))
+        index = self.order(epoch)[begin : begin + share]
+        if len(index) < share:
+            index = torch.cat([index, self.order(epoch + 1)[: share - len(index)]])
+        return index
 
     def on(self, device: torch.device, rank: int = 0, ranks: int = 1) -> "Shuffled":
         return Shuffled(self.columns.to(device), self.batch, self.seed, rank, ranks, self.alike)

@@ -280,7 +280,7 @@ def _commands(recipe: Recipe, kind: str, path: Path, finished: bool) -> str:
     question = {
         "image": "picture.png", "table": "rows.csv", "text": "'Some text'", "world": "0", "word": "1 2 3",
         "boolean": "rows.csv", "function": "places.csv", "region": "0.5,0.2", "network": "0.35,0.9",
-        "matrix": "picture.png", "tagged": "'Some sentence.'", "nearest": "'king - man + woman'",
+        "matrix": "picture.png", "tagged": "'Some sentence.'", "sentence": "'Some text.'", "nearest": "'king - man + woman'",
     }  # fmt: skip
     asked = question[recipe.asked or kind]
     lines = [
