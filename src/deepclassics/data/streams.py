@@ -439,7 +439,10 @@ class ByLength(InOrder):
 
 @dataclass(frozen=True)
 class Whole(Stream):
-    """For learners that build from all examples at once: every batch is all of them, in order, on every rank."""
+    """For learners that build from all examples at once: every batch is all of them, in order, on every rank.
+
+    A column whose rows differ in length comes as it is, not filled up: one long row would make all others long.
+    """
 
     columns: Columns
     unit: str = "examples"
@@ -452,7 +455,9 @@ class Whole(Stream):
         return len(self.columns)
 
     def at(self, position: int) -> Batch:
-        return self.columns.take(slice(None))
+        ragged = {name: tensor for name, tensor in self.columns.tensors.items() if isinstance(tensor, Ragged)}
+        others = Columns(**{name: tensor for name, tensor in self.columns.tensors.items() if name not in ragged})
+        return others.take(slice(None)) | ragged
 
     def on(self, device: torch.device, rank: int = 0, ranks: int = 1) -> "Whole":
         return Whole(self.columns.to(device), self.unit)

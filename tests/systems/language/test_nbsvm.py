@@ -9,17 +9,18 @@ from torch import Tensor
 
 from deepclassics.data.streams import Columns, Ragged, Whole
 from deepclassics.learn import Clock
+from deepclassics.systems.language import nbsvm
 from deepclassics.systems.language.nbsvm import Bag, Counting, Method, named, strongest
 
-WORDS = 12  # numbers 1 to 11 are words
+WORDS = 13  # numbers 2 to 12 are words, 1 is an unknown one
 
 
 def texts(count: int = 60, classes: int = 2, seed: int = 0) -> Columns:
     """Texts by chance, in which a class likes some words more than others do."""
     rng = np.random.default_rng(seed)
     label = rng.integers(classes, size=count)
-    liking = rng.dirichlet(np.full(WORDS - 1, 0.5), size=classes)
-    rows = [(1 + rng.choice(WORDS - 1, size=rng.integers(1, 9), p=liking[k])).tolist() for k in label]
+    liking = rng.dirichlet(np.full(WORDS - 2, 0.5), size=classes)
+    rows = [(2 + rng.choice(WORDS - 2, size=rng.integers(1, 9), p=liking[k])).tolist() for k in label]
     return Columns(ids=Ragged.of(rows), label=torch.from_numpy(label))
 
 
@@ -32,8 +33,8 @@ def learnt(columns: Columns, method: Method, grams: int = 1, mixture: float = 0.
     return model
 
 
-def occurs(ids: Tensor) -> np.ndarray:  # (B, T) -> (B, WORDS - 1) of 0 and 1
-    return np.stack([[float((row == word).any()) for word in range(1, WORDS)] for row in ids])
+def occurs(ids: Tensor) -> np.ndarray:  # (B, T) -> (B, WORDS - 2) of 0 and 1
+    return np.stack([[float((row == word).any()) for word in range(2, WORDS)] for row in ids])
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -44,7 +45,7 @@ def test_naive_bayes_equals_scikit_learns_on_words_counted_once(classes: int) ->
     columns = texts(classes=classes)
     ids, label = columns["ids"][:], columns["label"]
     model = learnt(columns, "bayes", classes=classes)
-    seen = np.isin(np.arange(1, WORDS), model.keys.numpy())
+    seen = np.isin(np.arange(2, WORDS), model.keys.numpy())
     for number in range(1 if classes == 2 else classes):
         positive = (label == (1 if classes == 2 else number)).numpy()
         known = MultinomialNB().fit(occurs(ids)[:, seen], positive)
@@ -55,10 +56,11 @@ def test_naive_bayes_equals_scikit_learns_on_words_counted_once(classes: int) ->
 
 
 def test_the_ratio_of_counts_by_hand() -> None:
-    """Eq. 1 with smoothing 1: word 1 in both positive texts and in none of the others, word 2 in one of each."""
-    columns = Columns(ids=Ragged.of([[1, 1, 2], [1], [2, 3]]), label=torch.tensor([1, 1, 0]))
+    """Eq. 1 with smoothing 1: word 2 in both positive texts and in none of the others, word 3 in one of each; 1 is
+    an unknown word and no feature."""
+    columns = Columns(ids=Ragged.of([[2, 2, 3], [2, 1], [3, 4, 1]]), label=torch.tensor([1, 1, 0]))
     model = learnt(columns, "bayes")
-    assert model.keys.tolist() == [1, 2, 3]
+    assert model.keys.tolist() == [2, 3, 4]
     p, q = (2 + 1, 1 + 1, 0 + 1), (0 + 1, 1 + 1, 1 + 1)
     assert model.weight[:, 0].tolist() == pytest.approx([log(a / 6) - log(b / 5) for a, b in zip(p, q, strict=True)])
     assert model.bias.tolist() == pytest.approx([log(2)])
@@ -70,7 +72,7 @@ def test_the_machine_equals_liblinear_on_words_that_occur() -> None:
     columns = texts()
     ids = columns["ids"][:]
     model = learnt(columns, "svm")
-    column = model.keys.numpy() - 1
+    column = model.keys.numpy() - 2
     known = LinearSVC(C=0.1, dual=True, random_state=0, max_iter=10_000)
     known.fit(occurs(ids)[:, column], columns["label"] == 1)
     assert np.allclose(model(ids)[:, 0], known.decision_function(occurs(ids)[:, column]), atol=1e-3)
@@ -84,6 +86,34 @@ def test_without_the_machine_the_mixture_orders_as_naive_bayes_does() -> None:
     shares = (mixed.weight / bayes.weight)[bayes.weight.abs() > 1e-6]
     assert torch.allclose(shares, shares[0].expand_as(shares), rtol=1e-4)
     assert not torch.allclose(learnt(columns, "nbsvm", mixture=1.0)(ids), mixed(ids))
+
+
+@pytest.mark.parametrize("method", ["bayes", "svm", "nbsvm"])
+def test_texts_are_counted_a_few_at_a_time(method: Method, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are filled up together, the weights are the same to the bit; the scores told are the model's own."""
+    columns = texts(classes=3)
+    whole = learnt(columns, method, grams=2, classes=3)
+    monkeypatch.setattr(nbsvm, "AT_ONCE", 11)
+    model = Bag(WORDS, 3, 2)
+    scores = Counting(model, method, 1.0, 0.1, 0.25, 1).step(Whole(columns).at(0), Clock(0, 1, 1))
+    assert torch.equal(model.keys, whole.keys)
+    assert torch.equal(model.weight, whole.weight)
+    told = nbsvm.judge(model, columns.take(slice(None)))
+    assert float(scores["error"]) == float(told["error"])
+    assert float(scores["loss"]) == pytest.approx(float(told["loss"]), rel=1e-5)
+
+
+def test_what_is_rare_is_left_out() -> None:
+    columns = Columns(ids=Ragged.of([[2, 3], [2, 3], [2, 4], [1, 4]]), label=torch.tensor([1, 0, 1, 0]))
+    model = Bag(WORDS, 2, 2)
+    Counting(model, "bayes", 1.0, 0.1, 0.25, least=2).step(Whole(columns).at(0), Clock(0, 1, 1))
+    assert model.keys.tolist() == [2, 3, 4, 2 * WORDS + 3], "the pair 2 4 comes once"
+
+
+def test_the_papers_penalties_are_taken_unless_told() -> None:
+    for method, given, taken in (("nbsvm", None, 1.0), ("svm", None, 0.1), ("nbsvm", 3.0, 3.0)):
+        recipe = nbsvm.NBSVMRecipe(method=method, penalty=given)
+        assert recipe.learner(Bag(WORDS, 2, 2)).penalty == taken
 
 
 def test_a_bag_has_no_order_and_nothing_fills_it_up() -> None:
