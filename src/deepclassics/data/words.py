@@ -4,7 +4,7 @@ Rules of cutting, each a line:
 
 - "blanks": at white space, for text that is cut already, as the sets of the papers are.
 - "words": words with their apostrophes ("don't"), numbers, and every mark by itself. A Chinese or Japanese character is
-  a word: such text has no blanks. So is a run of letters of any other script.
+  a word: such text has no blanks. So is a run of letters of any other script, with the signs that stand on them.
 - "english": as "words", with English contractions parted as Kim 2014 does: "do n't", "it 's".
 - "characters": every character but white space.
 - "subwords": pieces of words, by byte-pair encoding (Sennrich et al. 2016) of texts with labels; "##" begins a piece
@@ -14,9 +14,11 @@ Rules of cutting, each a line:
 """
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from deepclassics.errors import UserError
@@ -31,14 +33,29 @@ END = "<eos>"  # the end of a line of running text
 NOTHING = "<pad>"  # number 0 of sentences: a place that holds no word
 
 ALONE = r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f]"  # kana and ideographs
-WORD = re.compile(rf"<\w+>|{ALONE}|(?:(?!{ALONE})\w)+(?:['’](?:(?!{ALONE})\w)+)*|[^\w\s]")
 CONTRACTION = re.compile(r"(?<=\w)(?=n['’]t\b)|(?<=\w)(?=['’](?:s|m|d|re|ve|ll)\b)", re.IGNORECASE)
-PARTED = re.compile(rf"n['’]t\b|['’](?:s|m|d|re|ve|ll)\b|{WORD.pattern}", re.IGNORECASE)
+ENDING = r"n['’]t\b|['’](?:s|m|d|re|ve|ll)\b"  # of a contraction that is parted
 BEYOND = re.compile(rf"{ALONE}|[^\w\s]")  # what a text of bare words with blanks between them does not hold
 MARK = re.compile(r"[.,!?;:](?=\s|$)")
 CUT = 0.9  # share of marks that stand by themselves where text is cut already
 ENOUGH = 200_000  # characters that tell it
 PIECES = 8_000  # of words, at most
+
+
+@cache
+def word(ascii: bool, parted: bool) -> re.Pattern[str]:
+    """What a word or a mark is: of plain letters, or of any, with the vowel signs and accents that stand on them.
+
+    Python's \\w leaves these out, and would cut a word of Hindi or Thai at each; they are searched for once, and only
+    where a text has other letters than a to z.
+    """
+    letter = r"\w"
+    if not ascii:
+        signs = "".join(sign for sign in map(chr, range(0x300, 0x1F000)) if unicodedata.category(sign)[0] == "M")
+        letter = rf"(?:(?!{ALONE})[\w{signs}])"
+    return re.compile(
+        (rf"{ENDING}|" if parted else "") + rf"<\w+>|{ALONE}|{letter}+(?:['’]{letter}+)*|[^\w\s]", re.IGNORECASE
+    )
 
 
 @dataclass(frozen=True)
@@ -83,12 +100,12 @@ def cut(text: str, rule: Rule, lower: bool = False, pieces: "Tokenizer | None" =
         return list(pieces.encode(text).tokens)
     if rule == "blanks":
         return text.split()
+    text = unicodedata.normalize("NFC", text)  # an accented letter is one character, however it was typed
     if rule == "characters":
         return [character for character in text if not character.isspace()]
-    if rule == "english":
-        return PARTED.findall(CONTRACTION.sub(" ", text))
-    assert rule == "words", rule
-    return WORD.findall(text)
+    assert rule in ("words", "english"), rule
+    parted = rule == "english"
+    return word(text.isascii(), parted).findall(CONTRACTION.sub(" ", text) if parted else text)
 
 
 def learnt(texts: Iterable[str], most: int, lower: bool) -> str:

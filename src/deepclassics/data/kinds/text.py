@@ -76,6 +76,11 @@ def _words(raw: Text, reading: Reading, valid: float, test: float) -> Splits:
     counts = np.bincount(found["train"], minlength=len(seen))
     met = Counter({word: int(counts[number]) for word, number in seen.items() if counts[number]})
     special = [word for word in (UNKNOWN, END) if met.pop(word, 0) or word == UNKNOWN]
+    if reading.vocabulary <= len(special) and not reading.known:
+        raise UserError(
+            f"--vocabulary must be more than {len(special)}, for {' and '.join(special)} are of it; "
+            f"got {reading.vocabulary}."
+        )
     commonest = words.vocabulary(met, reading.vocabulary - len(special), reading.least)
     if not commonest and not reading.known:
         raise UserError(
@@ -166,7 +171,13 @@ def decode(ids: Tensor, spec: dict[str, Any]) -> str:  # (T,) of int
     found = [spec["vocabulary"][number] for number in ids.tolist()]
     if spec["unit"] == "character":
         return "".join(found)
-    return " ".join("\n" if word == END else word for word in found).replace(" \n ", "\n").replace(" \n", "\n")
+    lines: list[list[str]] = [[]]
+    for word in found:
+        if word == END:
+            lines.append([])
+        else:
+            lines[-1].append(word)
+    return "\n".join(map(" ".join, lines))
 
 
 def _ids(text: str, vocabulary: list[str]) -> Tensor:  # -> (N,) of int64
