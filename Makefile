@@ -19,8 +19,13 @@ test: .venv/installed-dev
 test-full: .venv/installed-dev
 	$(BIN)/pytest -m "long or not long"
 
+# Three quarters of an hour on two cores that have nothing else to do; what is not installed is named and left out.
 bench: .venv/installed-bench
 	$(BIN)/python benchmarks/speed.py --write benchmarks/speed.md
+	$(BIN)/python benchmarks/language.py --write benchmarks/language.md
+	$(BIN)/python benchmarks/cells.py --rounds 3 --write benchmarks/cells.md
+	$(BIN)/python benchmarks/cbow.py
+	$(BIN)/python benchmarks/ngram.py
 	$(BIN)/python benchmarks/decoding.py
 	$(BIN)/python benchmarks/augmentation.py
 

@@ -3,9 +3,9 @@
     python benchmarks/folds.py RUN... [--write benchmarks/folds.md]
 
 Reads finished run folders that judged by "test/error". Runs of one system on one data set that differ in nothing but
-`fold`, `seed` and the place of their vectors make one row: how many folds and seeds, the share of test examples that
-are right, as a mean over the runs in per cent, and its standard deviation from run to run (of N - 1). Runs that have
-not finished are told and left out.
+`fold`, `seed` and the folder of their vectors make one row: how many folds and seeds, the share of test examples that
+are right in per cent, and its standard deviation (of N - 1). Several seeds of one fold are averaged first: mean and
+deviation are over the folds, or over the runs where there are none. Runs that have not finished are told and left out.
 """
 
 import argparse
@@ -31,18 +31,26 @@ def rows(folders: Iterable[Path]) -> list[dict[str, Any]]:
             continue
         result, recipe = (json.loads((folder / f"{name}.json").read_text()) for name in ("result", "recipe"))
         knobs = {name: value for name, value in recipe["knobs"].items() if name not in APART}
+        knobs["vectors"] = _file(recipe["knobs"])
         groups[result["system"], result["data"], json.dumps(knobs, sort_keys=True)].append((result, recipe["knobs"]))
     told = []
     for (system, data, _), runs in sorted(groups.items()):
-        right = [100 * (1 - result["scores"]["test/error"]) for result, _ in runs]
-        folds = [knobs["fold"] for _, knobs in runs if knobs.get("fold") is not None]
+        by_fold: dict[Any, list[float]] = defaultdict(list)
+        for number, (result, knobs) in enumerate(runs):
+            fold = knobs.get("fold")
+            by_fold[f"run {number}" if fold is None else fold].append(100 * (1 - result["scores"]["test/error"]))
+        right = [statistics.mean(each) for each in by_fold.values()]
+        folds = runs[0][1].get("fold") is not None
+        seeds = len({knobs["seed"] for _, knobs in runs})
         figure = next((row for row in runs[0][0]["published"] if row["score"] == "test/error"), None)
         told.append(
             {
                 "system": system,
                 "data": data,
                 "variant": runs[0][1].get("variant", ""),
-                "runs": many(len(set(folds)), "fold") if folds else many(len(runs), "run"),
+                "vectors": _file(runs[0][1]),
+                "runs": many(len(right), "fold" if folds else "run")
+                + (f", {seeds} seeds" if folds and seeds > 1 else ""),
                 "right": statistics.mean(right),
                 "deviation": statistics.stdev(right) if len(right) > 1 else None,
                 "published": None if figure is None else 100 * (1 - figure["value"]),
@@ -53,11 +61,16 @@ def rows(folders: Iterable[Path]) -> list[dict[str, Any]]:
     return told
 
 
+def _file(knobs: dict[str, Any]) -> str:
+    """The name of the file of vectors, or of the run folder: where they lie is no difference."""
+    return Path(knobs.get("vectors") or "").name
+
+
 def table(found: list[dict[str, Any]]) -> str:
     """The rows in Markdown, and the mean difference from the published figures for each variant."""
     lines = [
-        "| system | data | variant | runs | right, % | deviation | published, % | difference | minutes |",
-        "|---|---|---|---|---:|---:|---:|---:|---:|",
+        "| system | data | variant | vectors | runs | right, % | deviation | published, % | difference | minutes |",
+        "|---|---|---|---|---|---:|---:|---:|---:|---:|",
     ]
     apart: dict[str, list[float]] = defaultdict(list)
     for row in found:
@@ -65,8 +78,19 @@ def table(found: list[dict[str, Any]]) -> str:
         theirs = difference = ""
         if row["published"] is not None:
             theirs, difference = f"{row['published']:.1f}", f"{row['right'] - row['published']:+.1f}"
-            apart[f"{row['system']} {row['variant']}".strip()].append(row["right"] - row["published"])
-        cells = [row["system"], row["data"], row["variant"], row["runs"], f"{row['right']:.1f}", spread, theirs]
+            apart[" ".join(filter(None, (row["system"], row["variant"], row["vectors"])))].append(
+                row["right"] - row["published"]
+            )
+        cells = [
+            row["system"],
+            row["data"],
+            row["variant"],
+            row["vectors"],
+            row["runs"],
+            f"{row['right']:.1f}",
+            spread,
+            theirs,
+        ]
         lines.append(f"| {' | '.join([*cells, difference, format(row['minutes'], '.1f')])} |")
     for name, gaps in apart.items():
         lines.append(f"\n{name}: {statistics.mean(gaps):+.1f} points on average over {len(gaps)} data sets.")

@@ -44,18 +44,24 @@ def entry(run: Run) -> dict[str, Any]:
 
 
 def command(entry: dict[str, Any]) -> str:
-    """What was typed, but for seeds and folders: the knobs that are not the default ones."""
+    """What was typed, but for seeds and folders: the knobs that are not the default ones. All folds are one command."""
     fields = find(entry["system"]).model_fields
     words = [f"deepclassics run {entry['system']}"]
     for name, value in entry["knobs"].items():
         default = fields[name].default if name in fields else None
         if name == "seed" or value == (list(default) if isinstance(default, tuple) else default):
             continue
-        words += typed(name, value)
+        words += ["--fold K"] if name == "fold" else typed(name, value)
     settled = find(entry["system"]).work is not Recipe.work  # by the host, which may take bf16 unasked
     if settled or entry["precision"] != "fp32":
         words.append(f"--precision {entry['precision']}")
     return " ".join(words)
+
+
+def which(entry: dict[str, Any]) -> tuple[int, int]:
+    """The seed of a run and its fold, -1 for none."""
+    fold = entry["knobs"].get("fold")
+    return entry["knobs"]["seed"], -1 if fold is None else fold
 
 
 def _told(row: dict[str, Any]) -> str:
@@ -68,15 +74,15 @@ def _told(row: dict[str, Any]) -> str:
 def page(entries: list[dict[str, Any]]) -> str:
     """A row for every command: its seeds, the mean of its test scores, published beside measured, time and machine."""
     groups: dict[str, list[dict[str, Any]]] = {}
-    for each in sorted(entries, key=lambda each: (each["system"], command(each), each["knobs"]["seed"])):
+    for each in sorted(entries, key=lambda each: (each["system"], command(each), which(each))):
         groups.setdefault(command(each), []).append(each)
     lines = [
         "# Results",
         "",
         "Written by `python benchmarks/results.py RUN...` from run folders, never by hand; the runs are lines of",
         "[results.jsonl](results.jsonl), with their knobs, scores, machines and commits. Errors are fractions.",
-        "A mean has its standard deviation over the seeds behind it; seconds are medians, of training alone.",
-        "Published figures that were not read in their source or a copy of it are marked unverified.",
+        "A mean has its standard deviation over the seeds, or folds of ten, behind it; seconds are medians, of",
+        "training alone. Published figures that were not read in their source or a copy of it are marked unverified.",
         "",
         "| command | seeds | measured | published | time | machine |",
         "|---|---|---|---|---:|---|",
@@ -92,7 +98,9 @@ def page(entries: list[dict[str, Any]]) -> str:
         published = [
             f"{row['score']} {figure(row['value'])}: {row['source']}{_told(row)}" for row in group[0]["published"]
         ]
-        seeds = ", ".join(str(each["knobs"]["seed"]) for each in group)
+        seeds = ", ".join(dict.fromkeys(str(seed) for seed, _ in map(which, group)))
+        if folds := [fold for _, fold in map(which, group) if fold >= 0]:
+            seeds += f"; folds {', '.join(map(str, folds))}"
         seconds = duration(statistics.median(each["seconds"] for each in group))
         cells = [
             f"`{line}`",
@@ -114,16 +122,12 @@ def main() -> None:
     try:
         for path in given.runs:
             new = entry(Run.open(path))
-            entries = [
-                each
-                for each in entries
-                if (command(each), each["knobs"]["seed"]) != (command(new), new["knobs"]["seed"])
-            ]
+            entries = [each for each in entries if (command(each), which(each)) != (command(new), which(new))]
             entries.append(new)
     except UserError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
-    entries.sort(key=lambda each: (each["system"], command(each), each["knobs"]["seed"]))
+    entries.sort(key=lambda each: (each["system"], command(each), which(each)))
     LEDGER.write_text("".join(json.dumps(each, ensure_ascii=False) + "\n" for each in entries), encoding="utf-8")
     PAGE.write_text(page(entries), encoding="utf-8")
     print(f"{len(entries)} runs in {PAGE.name}")

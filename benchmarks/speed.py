@@ -268,13 +268,13 @@ def alexnet_of(layers: Any, x: Any) -> Any:
     return layers.Dense(1000)(x)
 
 
-def contest(
-    task: Task, peers: dict[str, Callable[[], Contender]], rounds: int, updates: int
-) -> tuple[list[Any], list[str]]:
-    """(net, contender, median milliseconds an update, ratio to the bare loop, lowest and highest ratio) rows, and for a
-    large net sentences: beside the loop tuned by hand, and beside the machine's rate."""
-    contenders = {"bare loop": bare(task), "deepclassics": ours(task, task.recipe)}
-    for peer, make in peers.items():
+def race(
+    name: str, made: dict[str, Callable[[], Contender]], rounds: int, updates: int
+) -> tuple[list[Any], dict[str, list[float]]]:
+    """(net, contender, median milliseconds an update, ratio to the first one, lowest and highest ratio) rows, and the
+    seconds of every round. Peers that are not installed are named and left out."""
+    contenders: dict[str, Contender] = {}
+    for peer, make in made.items():
         try:
             contenders[peer] = make()
         except ImportError as error:
@@ -288,20 +288,32 @@ def contest(
             if number:
                 seconds[peer].append(spent)
     rows: list[Any] = []
-    told: list[str] = []
+    first = next(iter(seconds.values()))
     for peer, times in seconds.items():
-        if peer == "deepclassics" and "bare loop, tuned" in seconds:
-            ratios = [one / other for one, other in zip(times, seconds["bare loop, tuned"], strict=True)]
-            told.append(
-                f"{task.name}, deepclassics: {statistics.median(ratios):.3f} of the time of the bare loop, tuned "
-                f"({min(ratios):.2f} to {max(ratios):.2f})."
-            )
-        ratios = [one / other for one, other in zip(times, seconds["bare loop"], strict=True)]
+        ratios = [one / other for one, other in zip(times, first, strict=True)]
         median = statistics.median(times) / updates * 1000
-        rows.append((task.name, peer, median, statistics.median(ratios), min(ratios), max(ratios)))
+        rows.append((name, peer, median, statistics.median(ratios), min(ratios), max(ratios)))
         print(
-            f"{task.name:12} {peer:22} {median:8.3f} ms   {rows[-1][3]:.3f} ({rows[-1][4]:.2f} to {rows[-1][5]:.2f})",
+            f"{name:12} {peer:22} {median:8.3f} ms   {rows[-1][3]:.3f} ({rows[-1][4]:.2f} to {rows[-1][5]:.2f})",
             flush=True,
+        )
+    return rows, seconds
+
+
+def contest(
+    task: Task, peers: dict[str, Callable[[], Contender]], rounds: int, updates: int
+) -> tuple[list[Any], list[str]]:
+    """The rows of a race against the bare loop, and for a large net sentences: beside the loop tuned by hand, and
+    beside the machine's rate."""
+    own = {"bare loop": functools.partial(bare, task), "deepclassics": functools.partial(ours, task, task.recipe)}
+    rows, seconds = race(task.name, own | peers, rounds, updates)
+    told: list[str] = []
+    if "bare loop, tuned" in seconds:
+        pairs = zip(seconds["deepclassics"], seconds["bare loop, tuned"], strict=True)
+        ratios = [one / other for one, other in pairs]
+        told.append(
+            f"{task.name}, deepclassics: {statistics.median(ratios):.3f} of the time of the bare loop, tuned "
+            f"({min(ratios):.2f} to {max(ratios):.2f})."
         )
     if task.recipe.work(task.spec):
         told += shares(task, rows)
@@ -335,9 +347,9 @@ def shares(task: Task, rows: list[Any]) -> list[str]:
     return found
 
 
-def versions() -> str:
+def versions(*peers: str) -> str:
     found = []
-    for package in ("deepclassics", "torch", "lightning", "keras", "scikit-learn", "numpy"):
+    for package in ("deepclassics", "torch", *peers, "numpy"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found.append(f"{package} {importlib.metadata.version(package)}")
     return ", ".join([*found, f"Python {platform.python_version()}"])
@@ -390,7 +402,8 @@ def main() -> None:
         lines = [
             "# Speed: one update beside a bare PyTorch loop",
             "",
-            f"Written by `make bench` on {processor()}, {given.threads} threads; {versions()}.",
+            f"Written by `make bench` on {processor()}, {given.threads} threads; "
+            f"{versions('lightning', 'keras', 'scikit-learn')}.",
             "LeNet-5 and 784-128-10: batches of 64 in the shapes of MNIST; ResNet-20: 128 of 3 × 32 × 32; AlexNet: 16 "
             f"of 3 × 224 × 224, 1000 classes. SGD with momentum; {given.rounds} rounds in turn, medians; "
             "ratios are to the bare loop of the same round, lowest and highest behind.",

@@ -35,8 +35,18 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     assert one.backoff.tolist() == [-0.5, -0.25, 0, 0]
     assert two.ids.tolist() == [[0, 1], [1, 2]]
     assert two.probability.tolist() == [-0.1, -0.2]
-    assert arpa.counts(tmp_path / "m.arpa") == [4, 2]
-    assert len(arpa.read(tmp_path / "m.arpa", 1)[1]) == 1
+    assert arpa.outline(tmp_path / "m.arpa") == (words, 2)
+
+
+@pytest.mark.parametrize("space", ["\u00a0", "\u3000", "\u2009", "\x85", "\x1c"])
+def test_only_blanks_and_tabs_part_fields(space: str, tmp_path: Path) -> None:
+    """Other programs cut so, and other spaces are parts of words."""
+    text = TEXT.replace("house", f"{space}ho{space}use{space}").replace("-0.3\t</s>", "-0.3 \t </s>\t")
+    (tmp_path / "m.arpa").write_text(text, encoding="utf-8")
+    words, (one, two) = arpa.read(tmp_path / "m.arpa")
+    assert words == ["<s>", "the", f"{space}ho{space}use{space}", "</s>"]
+    assert one.probability.tolist() == [-99, -0.6, -0.7, -0.3]
+    assert two.ids.tolist() == [[0, 1], [1, 2]]
 
 
 def test_what_is_written_is_read_again_packed_too(tmp_path: Path) -> None:

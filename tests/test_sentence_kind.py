@@ -64,6 +64,14 @@ def test_the_vocabulary_is_of_the_training_texts() -> None:
         splits(raw, least=99)
 
 
+def test_what_was_chosen_and_what_is_unknown_is_told() -> None:
+    """9 of the 12 words of four texts are those that come twice or more."""
+    told = splits(table(times=1), valid=0.0, test=0.0, least=2).spec["told"]
+    assert told == ["Cut into words by the rule 'blanks'. 4 words known, 25.0% of the places hold one that is not."]
+    told = splits(table([("<pad> <unk> fine", "good"), ("a dull", "bad")]), valid=0.0, test=0.0).spec["told"]
+    assert told == ["Cut into words by the rule 'words'. 3 words known, 40.0% of the places hold one that is not."]
+
+
 def test_the_text_is_the_column_of_the_longest_strings() -> None:
     frame = table().parts["all"].assign(author="Kim", number=range(20))[["author", "label", "number", "text"]]
     found = sentence.from_table(Table({"all": frame}, "label", "films"))
@@ -99,6 +107,7 @@ def test_endless_texts_are_cut_with_a_count_and_empty_ones_left_out() -> None:
     assert found.spec["told"] == [
         "Left out: 1 row without text, first row 6.",
         "Cut off: 1 text of more than 50 words, 999,950 words in all (--longest).",
+        found.spec["told"][-1],
     ]
     assert sum(found.spec["examples"].values()) == 25
     names, question = sentence.read(["fine " * 1_000_000], found.spec)
@@ -171,7 +180,7 @@ def test_what_is_asked(tmp_path: Path) -> None:
     """Typed texts, the lines of a text file, and the rows of a table."""
     spec = splits(table(), valid=0.0, test=0.0).spec
     number = {word: k for k, word in enumerate(spec["vocabulary"])}
-    (tmp_path / "asked.txt").write_text("a dull film\n\nso so\n")
+    (tmp_path / "asked.txt").write_text("a dull film\n\nso\u2028so\n")
     (tmp_path / "asked.csv").write_text("id,text\n1,fine acting\n2,never seen\n")
     names, question = sentence.read(["a fine film", str(tmp_path / "asked.txt"), str(tmp_path / "asked.csv")], spec)
     assert names == ["a fine film", "asked.txt line 1", "asked.txt line 3", "asked.csv row 1", "asked.csv row 2"]

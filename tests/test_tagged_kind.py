@@ -78,8 +78,8 @@ def test_f1_counts_a_name_only_if_both_its_ends_and_its_type_are_right() -> None
     ]
     counts = metrics.entity_counts(*both)
     assert counts.tolist() == [2, 4, 5]
-    assert metrics.f1(counts) == (2 / 4, 2 / 5, 4 / 9)
-    assert metrics.f1(torch.zeros(3)) == (0, 0, 0)
+    assert metrics.precision_recall_f1(counts) == (2 / 4, 2 / 5, 4 / 9)
+    assert metrics.precision_recall_f1(torch.zeros(3)) == (0, 0, 0)
 
 
 def test_names_at_the_ends_of_sentences_do_not_flow_together() -> None:
@@ -160,6 +160,40 @@ def test_columns_are_read(name: str, tmp_path: Path) -> None:
     assert batch["capitals"].tolist() == [[3, 1, 2], [2, 2, 0]]
 
 
+def test_a_word_that_is_written_as_the_filling_is_unknown(tmp_path: Path) -> None:
+    """As number 0 it would be no word, and every later tag that of its neighbour."""
+    spec, batch = rows(file(tmp_path, "Peter B-PER\n<pad> O\nspoke O\n<unk> O\n"))
+    assert spec["vocabulary"] == ["<pad>", "<unk>", "peter", "spoke"]
+    assert batch["ids"].tolist() == [[2, 1, 3, 1]]
+    assert tagged.read(["<pad> Peter"], spec)[1]["ids"].tolist() == [[1, 2]]
+
+
+def test_a_number_sign_is_a_word_and_a_remark_is_none(tmp_path: Path) -> None:
+    text = "# 1\n# id three\n# O\n1 O\nPeter B-PER\n# O\n\n# a remark of words\nspoke O\n"
+    assert list(tagged.columns(text, "file")) == [
+        (["#", "1", "Peter", "#"], ["O", "O", "B-PER", "O"]),
+        (["spoke"], ["O"]),
+    ]
+    with pytest.raises(UserError, match=r"file: line 2 must hold a word, its tag"):
+        list(tagged.columns("Peter B-PER\n# a remark\n", "file"))
+    assert [row for row, _ in tagged.columns("# a remark\nPeter\n#\n", "file", tags=False)] == [["Peter", "#"]]
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\x85", "\x0b"])
+def test_a_line_ends_only_where_a_line_ends(mark: str, tmp_path: Path) -> None:
+    """JSON may hold other ends of lines as they are; so may words."""
+    sentence = (["a", f"b{mark}c"], ["O", "B-X"])
+    written = json.dumps({"words": sentence[0], "tags": sentence[1]}, ensure_ascii=False).replace("\\u000b", mark)
+    if mark != "\x0b":  # which JSON does not hold as it is
+        assert list(tagged.lines(f"{written}\r\n", "file")) == [sentence]
+    assert list(tagged.columns(f"a O\r\nb{mark}c B-X\r\n", "file")) == [sentence]
+    spec, _ = rows(file(tmp_path, COLUMNS))
+    assert tagged.read([file(tmp_path, f"Peter{mark}spoke\n\nEU\n", "asked.txt")], spec)[1]["words"] == [
+        ["Peter", "spoke"],
+        ["EU"],
+    ]
+
+
 def test_json_lines_are_the_same(tmp_path: Path) -> None:
     sentences = list(tagged.columns(COLUMNS, "columns"))
     text = "\n".join(json.dumps({"words": words, "tags": tags}) for words, tags in sentences)
@@ -212,7 +246,10 @@ def test_broken_tags_and_long_sentences_are_told(tmp_path: Path) -> None:
     assert found.spec["told"] == [
         "Tags that break their scheme, BIO: 1. A name is taken to begin wherever one cannot go on.",
         "Cut off after 10 words: 1 sentence.",
+        "8 words known, 0.0% of the places hold one that is not.",
     ]
+    found = load(file(tmp_path, text), ("tagged",), seed=0, valid=0.0, test=0.0, reading=Reading(longest=10, least=2))
+    assert found.spec["told"][-1] == "1 word known, 41.2% of the places hold one that is not."
 
 
 def test_parts_are_drawn_by_the_seed_and_do_not_meet(tmp_path: Path) -> None:

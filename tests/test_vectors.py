@@ -64,6 +64,44 @@ def test_a_larger_binary_file_is_read_piece_by_piece(tmp_path: Path) -> None:
     assert torch.equal(matrix, own)
 
 
+def test_a_file_is_read_once_for_some_words_and_for_some_of_those(
+    own: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors.write(tmp_path / "v", WORDS, own)
+    assert vectors.read(tmp_path / "v", {"new_york", "the", "absent"})[0] == ["the", "new_york"]
+    again = own + 1
+    with monkeypatch.context() as patch:
+        patch.setattr(vectors, "_gathered", None)
+        words, matrix = vectors.read(tmp_path / "v", ["absent", "new_york"])
+    assert words == ["new_york"]
+    assert torch.equal(matrix, own[[3]])
+    assert vectors.read(tmp_path / "v", {"南京"})[0] == ["南京"], "which was not wanted before"
+    vectors.write(tmp_path / "v", WORDS, again)
+    assert torch.equal(vectors.read(tmp_path / "v", {"南京"})[1], again[[2]]), "another file by now"
+
+
+def test_rows_of_an_embedding_are_written_over_and_counted(tmp_path: Path) -> None:
+    """A word is looked up as it is written most often, in small letters, and as it stands for others."""
+    (tmp_path / "v").write_text("6 2\n1996 1 1\nPeter 2 2\neu 3 3\n0-0 4 4\npeter 5 5\n<pad> 6 6\n")
+    spec = {
+        "vocabulary": ["<pad>", "<unk>", "0000", "peter", "eu", "0-0", "rare"],
+        "spelt": {"0000": "1996", "peter": "Peter", "eu": "EU", "0-0": "3-1"},
+        "lower": True,
+        "told": ["so"],
+    }
+    weight = torch.zeros(7, 2)
+    vectors.into(weight, spec, str(tmp_path / "v"), "tagger")
+    assert weight[:, 0].tolist() == [0, 0, 1, 2, 3, 4, 0]
+    assert spec["told"] == ["so", f"Words with a vector in {tmp_path / 'v'}: 4 of 5."]
+    vectors.into(weight, spec, str(tmp_path / "v"), "tagger", spread=True)
+    assert weight[2:6, 0].tolist() == [1, 2, 3, 4]
+    assert not weight[0].any()
+    assert weight[1].all()
+    assert weight[6].all()
+    with pytest.raises(UserError, match=r"tagger: --embedding must be 2, the numbers of a vector in .*; got 3\."):
+        vectors.into(torch.zeros(7, 3), spec, str(tmp_path / "v"), "tagger")
+
+
 def test_of_a_word_that_comes_twice_the_first_stands(tmp_path: Path) -> None:
     (tmp_path / "v").write_text("3 2\nthe 1 2\ncat 3 4\nthe 5 6\n")
     words, matrix = vectors.read(tmp_path / "v")
@@ -138,3 +176,12 @@ def test_analogies_and_pairs_are_judged_as_gensim_does() -> None:
     assert scores == {"analogies": 0.5, "semantic": 1.0, "syntactic": 0.0, "wordsim": pytest.approx(1.0)}
     assert covered == {"analogies": (2, 4), "semantic": (1, 2), "syntactic": (1, 2), "wordsim": (3, 4)}
     assert by_section == {"family": 1.0, "gram1": 0.0}
+
+
+def test_of_words_that_differ_in_case_the_first_answers() -> None:
+    """As many rows ask and are asked as there are words, however they are written."""
+    words = ["king", "queen", "man", "woman", "Queen"]
+    own = torch.tensor([[2.0, 1, 0], [2, -1, 0.5], [0, 1, 0], [0, -1, 0], [2, -1, 0]])
+    scores, covered, _ = vectors.judged(words, own, {"family": [("man", "king", "woman", "queen")]}, {})
+    assert scores == {"analogies": 1.0, "semantic": 1.0}
+    assert covered["analogies"] == (1, 1)

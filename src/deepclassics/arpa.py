@@ -15,7 +15,8 @@
 
 A line holds the decimal logarithm of the probability of its last word after the others, the words, and the logarithm
 of the backoff: what probabilities of shorter contexts are multiplied with where a longer n-gram that begins so is not
-listed; 0 where it is left out. -99 stands for the logarithm of 0. <s> begins a sentence and </s> ends it.
+listed; 0 where it is left out. -99 stands for the logarithm of 0. <s> begins a sentence and </s> ends it. Blanks and
+tabs part them; any other space, as U+00A0 and U+3000 are, belongs to a word.
 
 Source: the format is Doug Paul's (MIT Lincoln Laboratory, 1992); SRILM's manual, ngram-format(5).
 
@@ -34,6 +35,7 @@ import numpy as np
 from deepclassics.errors import UserError
 
 ZERO = -99.0  # the logarithm of 0
+FIELD = re.compile(r"[^ \t]+")
 BEGIN, STOP = "<s>", "</s>"
 
 
@@ -63,12 +65,24 @@ def write(path: Path, words: Sequence[str], sections: Sequence[Section]) -> None
         out.write("\n\\end\\\n")
 
 
-def read(path: Path, highest: int | None = None) -> tuple[list[str], list[Section]]:
-    """The words of order 1, and all orders, or those up to the `highest`. A file that ends in .gz is unpacked.
+def read(path: Path) -> tuple[list[str], list[Section]]:
+    """The words of order 1, and the n-grams of all orders. A file that ends in .gz is unpacked.
 
     Raises:
         UserError: there is no such file, or it is no ARPA file; a line that is broken is named by its number.
     """
+    words, sections, _ = _read(path)
+    return words, sections
+
+
+def outline(path: Path) -> tuple[list[str], int]:
+    """The words of order 1, and how many orders there are. No more of the file is read than that takes."""
+    words, _, orders = _read(path, 1)
+    return words, orders
+
+
+def _read(path: Path, highest: int | None = None) -> tuple[list[str], list[Section], int]:
+    """The words of order 1, the n-grams of all orders or of those up to the `highest`, and how many the file has."""
     lines = _lines(path)
     promised, lines = _head(path, lines)
     orders = len(promised) if highest is None else min(highest, len(promised))
@@ -83,7 +97,7 @@ def read(path: Path, highest: int | None = None) -> tuple[list[str], list[Sectio
                 f"{'head' if order == 1 else f'{order - 1}-grams'}; got {_shown(text, line)}."
             )
         found = list(itertools.islice(lines, promised[order - 1]))
-        rows = [text.split() for _, text in found]
+        rows = [FIELD.findall(text) for _, text in found]
         for (line, text), row in zip(found, rows, strict=True):
             if len(row) not in (order + 1, order + 2):
                 raise _broken(path, order, text, line)
@@ -115,12 +129,7 @@ def read(path: Path, highest: int | None = None) -> tuple[list[str], list[Sectio
             f"{path} must end with a line \\end\\ after the n-grams that its head promises; got "
             f"{_shown(after[1], after[0])}."
         )
-    return words, sections
-
-
-def counts(path: Path) -> list[int]:
-    """How many n-grams of each order a file says that it holds."""
-    return _head(path, _lines(path))[0]
+    return words, sections, len(promised)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -128,7 +137,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else open(path, encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
-                if text := line.strip():
+                if text := line.strip(" \t\n"):
                     yield number, text
     except FileNotFoundError:
         raise UserError(f"There is no ARPA file {path}.") from None

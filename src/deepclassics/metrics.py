@@ -100,7 +100,7 @@ def entity_counts(
     return torch.stack([both.sum(), begins.sum(), there.sum()])
 
 
-def f1(counts: Tensor) -> tuple[float, float, float]:  # (3,) -> precision, recall, F1, in [0, 1]
+def precision_recall_f1(counts: Tensor) -> tuple[float, float, float]:  # (3,) -> precision, recall, F1, in [0, 1]
     """Of `entity_counts`: precision, recall and their harmonic mean (van Rijsbergen 1979), 0 where nothing is right."""
     both, given, there = counts.tolist()
     return both / max(given, 1), both / max(there, 1), 2 * both / max(given + there, 1)

@@ -143,6 +143,10 @@ class Recipe(Knobs):
         """What the knobs left to "auto" come to on data of these facts: {"backward": "written", ...}."""
         return {}
 
+    def question(self, spec: dict[str, Any]) -> str:
+        """What predict may be asked, quoted for a shell; "" where any question of its kind will do."""
+        return ""
+
     def work(self, spec: dict[str, Any]) -> float:
         """Multiply-adds that an update takes for an example, forward and backward; 0 where the host need not know.
 

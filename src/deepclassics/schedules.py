@@ -35,7 +35,7 @@ def exponential(fraction: float) -> float:
 
 
 def halving(fraction: float) -> float:
-    """Full for four thirteenths of the run, then half as much at each further one (Zaremba et al. 2014, section 4.1)."""
+    """Full for four thirteenths of the run, then halved at each further one (Zaremba et al. 2014, section 4.1)."""
     return 0.5 ** max(0, math.floor(13 * fraction + 1e-9) - 3)
 
 

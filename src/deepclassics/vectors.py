@@ -11,18 +11,23 @@ Letters: V words, D numbers of a vector, Q questions, R words that may be an ans
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from deepclassics.data.words import NOTHING, UNKNOWN
 from deepclassics.errors import UserError, short
 
 SAMPLE = 1 << 16  # bytes that tell text from binary
 CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")  # text holds none of these; some float32 soon does
 LONGEST = 1 << 12  # bytes of a word
 AT_ONCE = 500  # questions
+
+# Of the file that was read last, what was wanted and found: a system may ask which words have a vector, and then for
+# the vectors, and a file may be as large as the memory.
+HELD: dict[tuple[str, int, int], tuple[frozenset[str], list[str], Tensor]] = {}
 
 
 def read(path: Path | str, wanted: Collection[str] | None = None) -> tuple[list[str], Tensor]:  # -> V words, (V, D)
@@ -41,12 +46,23 @@ def read(path: Path | str, wanted: Collection[str] | None = None) -> tuple[list[
             )
         path = path / "vectors.txt"
     try:
+        facts = path.stat()
+        stamp = (str(path.resolve()), facts.st_size, facts.st_mtime_ns)
+        if wanted is not None and stamp in HELD and HELD[stamp][0].issuperset(wanted):
+            _, words, vectors = HELD[stamp]
+            asked = set(wanted)
+            kept = [number for number, word in enumerate(words) if word in asked]
+            return [words[number] for number in kept], vectors[kept]
         with path.open("rb") as file:
             sample = file.read(SAMPLE)
             file.seek(0)
             binary = CONTROL.search(sample) is not None
             wide, rows = _binary(path, file) if binary else _text(path, file)
-            return _gathered(path, wide, rows, wanted, "word" if binary else "line")
+            words, vectors = _gathered(path, wide, rows, wanted, "word" if binary else "line")
+        if wanted is not None:
+            HELD.clear()
+            HELD[stamp] = frozenset(wanted), words, vectors
+        return words, vectors
     except OSError as error:
         raise UserError(
             f"{path} must be a file of vectors that can be read; {(error.strerror or str(error)).lower()}. "
@@ -65,22 +81,47 @@ def write(path: Path | str, words: Sequence[str], vectors: Tensor, binary: bool 
             file.write(word.encode() + b" " + told + b"\n")
 
 
-def into(weight: Tensor, vocabulary: Sequence[str], path: str, system: str) -> None:  # (V, D)
-    """Writes the vectors of a file over the rows of an embedding whose words it has.
+def among(path: Path | str, wanted: Collection[str]) -> tuple[list[str], Tensor]:  # -> V words, (V, D)
+    """Those of the wanted words that a file has, and their vectors. A file without any is refused."""
+    words, found = read(path, wanted)
+    if not words:
+        raise UserError(f"{path} must hold vectors of words that are learnt from; it has none of them.")
+    return words, found
+
+
+def into(weight: Tensor, spec: dict[str, Any], path: str, system: str, spread: bool = False) -> None:  # (V, D)
+    """Writes the vectors of a file over the rows of an embedding whose words it has; how many, is added to what is told
+    of the data.
+
+    A word of the vocabulary that stands for others is looked up as it is written most often, then as it stands. With
+    `spread` the other rows get numbers by chance with the variance of those (Kim 2014, section 3.3), and 0 for no word.
 
     Raises:
         UserError: it has none of the words, or vectors of another size; said by `system`.
     """
-    words, found = read(path, set(vocabulary))
-    if not words:
-        raise UserError(f"{path} must hold vectors of words that are learnt from; it has none of them.")
+    vocabulary, spelt = spec["vocabulary"], spec.get("spelt", {})
+    ways = {word: _ways(spelt.get(word, word), word, spec["lower"]) for word in vocabulary if word != NOTHING}
+    words, found = among(path, {way for each in ways.values() for way in each})
     if found.shape[1] != weight.shape[1]:
         raise UserError(
             f"{system}: --embedding must be {found.shape[1]}, the numbers of a vector in {path}; got {weight.shape[1]}."
         )
-    number = {word: place for place, word in enumerate(vocabulary)}
+    row = {word: number for number, word in enumerate(words)}
+    first = [next((row[way] for way in ways.get(word, ()) if way in row), -1) for word in vocabulary]
+    hit = torch.tensor(first) >= 0
     with torch.no_grad():
-        weight[[number[word] for word in words]] = found.to(weight)
+        if spread:
+            weight.copy_(torch.empty(len(vocabulary), found.shape[1]).uniform_(-1, 1) * (3 * found.var()).sqrt())
+            weight[0] = 0
+        weight[hit] = found[torch.tensor(first)[hit]].to(weight)
+    given = sum(number >= 0 for word, number in zip(vocabulary, first, strict=True) if word != UNKNOWN)
+    count = sum(word not in (NOTHING, UNKNOWN) for word in vocabulary)
+    spec["told"] = [*spec.get("told", []), f"Words with a vector in {path}: {given:,} of {count:,}."]
+
+
+def _ways(written: str, word: str, lower: bool) -> list[str]:
+    """The spellings under which a word is looked up, in turn."""
+    return [written, written.lower() if lower else written, word]
 
 
 Row = tuple[int, bytes, bytes]  # number of the line, or of the word; the word; its numbers
@@ -134,19 +175,19 @@ def _binary(path: Path, file: IO[bytes]) -> tuple[int, Iterator[Row]]:
     count, wide = head
 
     def rows() -> Iterator[Row]:
-        held = b""
+        held, begin = b"", 0
         for number in range(1, count + 1):
-            while (end := held.find(b" ")) < 0 or len(held) < end + 1 + 4 * wide:
+            while (end := held.find(b" ", begin)) < 0 or len(held) < end + 1 + 4 * wide:
                 more = file.read(SAMPLE)
-                if not more or (end < 0 and len(held) > LONGEST):
+                if not more or (end < 0 and len(held) - begin > LONGEST):
                     raise UserError(
                         f"{path} must hold {count:,} words of {wide} numbers; it is cut short or damaged at word "
                         f"{number:,}. Get it again."
                     )
-                held += more
+                held, begin = held[begin:] + more, 0
             after = end + 1 + 4 * wide
-            yield number, held[:end].lstrip(b"\n"), held[end + 1 : after]
-            held = held[after:]
+            yield number, held[begin:end].lstrip(b"\n"), held[end + 1 : after]
+            begin = after
 
     return wide, rows()
 
@@ -241,32 +282,34 @@ def judged(
     """How well vectors answer: scores, what of each is covered (so many, of so many), and the share right by section.
 
     Of questions-words "analogies", "semantic" and "syntactic", the share answered right of the questions whose four
-    words are among the `most` commonest, which are also all that may be an answer; upper and lower case are one. Of
-    pairs, by the name of their set, Spearman's rank correlation of cosine and human judgement. So does gensim.
+    words are among the `most` commonest, which are also all that may be an answer. Of pairs, by the name of their set,
+    Spearman's rank correlation of cosine and human judgement. Of words that differ in case alone only the commonest is
+    there; where there are none such, it is all what gensim gives.
     """
     from scipy.stats import spearmanr
 
-    unit = units(vectors.float())
-    place: dict[str, int] = {}
+    first: dict[str, int] = {}  # lower case -> the first row
     for number, word in enumerate(words):
-        place.setdefault(word.lower(), number)
-    common = {word: number for word, number in place.items() if number < most}
+        first.setdefault(word.lower(), number)
+    unit = units(vectors.float())[list(first.values())]
+    place = {word: number for number, word in enumerate(first)}
+    answers = sum(number < most for number in first.values())
     scores: dict[str, float] = {}
     covered: dict[str, tuple[int, int]] = {}
     by_section: dict[str, float] = {}
     right: dict[str, list[Tensor]] = {"analogies": [], "semantic": [], "syntactic": []}
     asked = dict.fromkeys(right, 0)
     for section, questions in sections.items():
-        known = [[common[word.lower()] for word in question] for question in questions
-                 if all(word.lower() in common for word in question)]  # fmt: skip
-        found = analogies(unit[:most], torch.tensor(known, dtype=torch.int64).view(-1, 4))
+        known = [[place[word.lower()] for word in question] for question in questions
+                 if all(place.get(word.lower(), answers) < answers for word in question)]  # fmt: skip
+        found = analogies(unit[:answers], torch.tensor(known, dtype=torch.int64).view(-1, 4))
         for kind in ("analogies", "syntactic" if section.startswith("gram") else "semantic"):
             right[kind].append(found)
             asked[kind] += len(questions)
         if len(found):
             by_section[section] = float(found.double().mean())
-    for kind, answers in right.items():
-        every = torch.cat(answers) if answers else torch.zeros(0)
+    for kind, parts in right.items():
+        every = torch.cat(parts) if parts else torch.zeros(0)
         covered[kind] = (len(every), asked[kind])
         if len(every):
             scores[kind] = float(every.double().mean())

@@ -144,8 +144,7 @@ def c178_cbow_grad() -> Finding:
         back = e @ v_out  # EH
         outputs = e[:, None] * h
         inputs = torch.zeros_like(v).index_add(0, context[0], back.expand(3, -1) / 3)
-        aims = Aims(np.ones(7), "softmax", 0, 0.0)
-        move(model, aims, target, context, present, rate, True, True, torch.Generator())
+        move(model, target, context, present, (), rate, True, True)
     off = max(float((inputs - by_inputs).abs().max()), float((outputs - by_outputs).abs().max()))
     ours = max(
         float((model.inputs - (v - rate * by_inputs)).detach().abs().max()),

@@ -5,9 +5,7 @@ semantic, nine (their names begin with "gram") syntactic. WordSim-353 (Finkelste
 relatedness. SimLex-999 (Hill et al. 2015): 999 pairs judged for likeness proper.
 """
 
-import os
-
-from deepclassics.data.fetch import File, content, obtain, places
+from deepclassics.data.fetch import File, content, obtain
 
 _WORD_SIM = "https://raw.githubusercontent.com/mfaruqui/eval-word-vectors/master/data/word-sim"
 
@@ -32,11 +30,6 @@ SIMLEX = File(
 )
 FILES = (ANALOGIES, WORDSIM, SIMLEX)
 PAIRS = {"wordsim": WORDSIM, "simlex": SIMLEX}
-
-
-def here() -> bool:
-    """Whether all of them lie on this machine. Files are looked for, not read."""
-    return all(any(os.access(place, os.R_OK) for place in places(file)) for file in FILES)
 
 
 def analogies() -> dict[str, list[tuple[str, ...]]]:

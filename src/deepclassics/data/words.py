@@ -22,6 +22,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from deepclassics.errors import UserError
+from deepclassics.progress import many
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -135,6 +136,11 @@ def _tokenizers() -> Any:
             "--rule subwords needs the package tokenizers. Install it with: pip install 'deepclassics[text]'"
         ) from None
     return tokenizers
+
+
+def told(known: int, unknown: float) -> str:
+    """A sentence on a vocabulary: how many words it knows, and the share of what is learnt from that are others."""
+    return f"{many(known, 'word')} known, {unknown:.1%} of the places hold one that is not."
 
 
 def vocabulary(counts: Counter[str], most: int, least: int) -> list[str]:

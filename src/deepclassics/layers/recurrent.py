@@ -39,7 +39,7 @@ Letters: B sequences, T positions, D numbers of an input, H hidden units, L laye
 import math
 from collections.abc import Callable, Collection, Sequence
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 import torch.nn.functional as F
@@ -84,6 +84,8 @@ BLOCKS: dict[Cell, str] = {
     "sigmoid_candidate": "ifgo",
 }
 FUSED: dict[str, Callable[..., Any]] = {"rnn": torch.rnn_tanh, "lstm": torch.lstm, "gru": torch.gru}
+CUDNN = {"rnn": "RNN_TANH", "lstm": "LSTM", "gru": "GRU"}  # what cuDNN calls them
+PERIODS = (1, 2, 4, 8)
 
 
 class Recurrent(nn.Module):
@@ -106,38 +108,24 @@ class Recurrent(nn.Module):
         dropout: float = 0.0,
         bidirectional: bool = False,
         peepholes: Collection[Gate] = GATES,
-        periods: Sequence[int] = (1, 2, 4, 8),
+        periods: Sequence[int] = PERIODS,
     ) -> None:
         super().__init__()
+        if cell == "depth_gated" and layers == 1:  # it would be an LSTM under another name
+            raise UserError(
+                "A depth-gated net must have 2 layers or more, for its gates open to the layer below; got 1. "
+                "Give it more layers."
+            )
         self.cell, self.hidden, self.layers, self.dropout = cell, hidden, layers, dropout
         self.directions = ("", "_reverse") if bidirectional else ("",)
         self.outputs = hidden * len(self.directions)
         self.peepholes, self.periods = [gate for gate in GATES if gate in peepholes], tuple(periods)
-        for layer in range(layers):
-            width = inputs if layer == 0 else self.outputs
-            for direction in self.directions:
-                for name, shape in self._shapes(layer, width).items():
-                    self.register_parameter(f"{name}_l{layer}{direction}", nn.Parameter(torch.empty(shape)))
+        for name, shape in shapes(cell, inputs, hidden, layers, self.directions, self.peepholes).items():
+            self.register_parameter(name, nn.Parameter(torch.empty(shape)))
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -1 / math.sqrt(hidden), 1 / math.sqrt(hidden))
         if cell == "clockwork":
             self._wind()
-
-    def _shapes(self, layer: int, width: int) -> dict[str, tuple[int, ...]]:
-        rows = len(BLOCKS[self.cell]) * self.hidden
-        deep = self.cell == "depth_gated" and layer > 0
-        read = rows + self.hidden * deep
-        shapes: dict[str, tuple[int, ...]] = {
-            "weight_ih": (read, width),
-            "weight_hh": (rows, self.hidden),
-            "bias_ih": (read,),
-            "bias_hh": (rows,),
-        }
-        if self.cell == "peephole" and self.peepholes:
-            shapes["weight_ch"] = (len(self.peepholes) * self.hidden,)  # in the order of GATES
-        if deep:
-            shapes |= {"weight_cd": (self.hidden,), "weight_ld": (self.hidden,)}  # Yao's names: own cell, layer below's
-        return shapes
 
     def _wind(self) -> None:
         """Who listens to whom in a clockwork cell. The weights of the others are 0, stay 0 and are not `learnt`."""
@@ -148,7 +136,7 @@ class Recurrent(nn.Module):
                 f"A clockwork layer must have {len(periods)} units or more, one for each of its periods; "
                 f"got {self.hidden}. Give it more hidden units."
             )
-        sizes = [len(part) for part in torch.arange(self.hidden).tensor_split(len(periods))]
+        sizes = modules(self.hidden, periods)
         self.ends = [sum(sizes[: number + 1]) for number in range(len(periods))]
         module = torch.repeat_interleave(torch.arange(len(periods)), torch.tensor(sizes))
         self.register_buffer("heard", module[:, None] <= module, persistent=False)
@@ -159,8 +147,38 @@ class Recurrent(nn.Module):
 
     def learnt(self) -> int:
         """How many numbers are learnt."""
-        deaf = 0 if self.cell != "clockwork" else int((~self.heard).sum()) * self.layers * len(self.directions)
-        return sum(parameter.numel() for parameter in self.parameters()) - deaf
+        inputs = self.get_parameter("weight_ih_l0").shape[1]
+        return count(self.cell, inputs, self.hidden, self.layers, self.directions, self.peepholes, self.periods)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        super()._apply(fn, recurse)
+        self._flatten()
+        return self
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._flatten()  # a copy's weights are copied one by one
+
+    def _flatten(self) -> None:
+        """On a GPU weights are laid in one piece, as `torch.nn.LSTM` has them: else cuDNN copies them at every call.
+
+        Those of a net of both directions in one piece for each layer and direction, as they are read.
+        """
+        if self.cell not in FUSED:
+            return
+        first = self.get_parameter("weight_ih_l0")
+        if not torch.backends.cudnn.is_acceptable(first) or not torch._use_cudnn_rnn_flatten_weight():
+            return
+        from torch.backends.cudnn.rnn import get_cudnn_mode
+
+        each = [self.weights(layer, side) for layer in range(self.layers) for side in self.directions]
+        blocks = each if len(self.directions) == 2 else [[weight for weights in each for weight in weights]]
+        with torch.cuda.device_of(first), torch.no_grad():
+            for block in blocks:
+                torch._cudnn_rnn_flatten_weight(
+                    block, 4, block[0].shape[1], get_cudnn_mode(CUDNN[self.cell]), self.hidden, 0, len(block) // 4,
+                    True, False,
+                )  # fmt: skip
 
     def weights(self, layer: int, direction: str = "") -> list[Tensor]:
         """(G·H, D), (G·H, H), (G·H,), (G·H,) of a layer in a direction, "" or "_reverse".
@@ -176,8 +194,8 @@ class Recurrent(nn.Module):
         self, x: Tensor, state: State = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, State]:  # (B, T, D), state, (B,) -> (B, T, H or 2H), state
         """`state` is (L, B, H) for rnn and gru, two of it for the LSTMs, hidden units and cells, in both directions
-        (2L, B, H); for clockwork it is the hidden units and how many steps were taken, (L, B, 1), as many for all
-        sequences. None is all zeros.
+        (2L, B, H); for clockwork it is the hidden units and how many steps were taken, (L,) of int64 that stay on the
+        CPU, as a step hangs on them. None is all zeros.
 
         Sequences that are filled up need their `lengths` where both directions are read: the backward one begins at
         the last position that holds something. Outputs beyond a sequence's length mean nothing.
@@ -189,29 +207,50 @@ class Recurrent(nn.Module):
             stepped = torch.compiler.disable(self._stepped) if torch.compiler.is_compiling() else self._stepped
             out, after = stepped(x, state, None if alone else lengths)
             return out, after if alone else None
+        if len(self.directions) == 2 and (lengths is not None or x.is_cuda):
+            return self._apart(x, state, lengths)
         flat = [
             weight for layer in range(self.layers) for side in self.directions for weight in self.weights(layer, side)
         ]
-        if lengths is None or alone:
-            return self._fused(x, state, flat, self.layers, bidirectional=len(self.directions) == 2)
-        assert state is None, "sequences of their own begin without a state"
-        backward = reversal(lengths, x.shape[1])
+        return self._fused(x, state, flat, self.layers, bidirectional=len(self.directions) == 2)
+
+    def _apart(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
+        """What `forward` does, of both directions and by a kernel: a call for each layer and direction."""
+        assert lengths is None or state is None, "sequences of their own begin without a state"
+        whole = torch.full((len(x),), x.shape[1], device=x.device) if lengths is None else lengths
+        backward = reversal(whole, x.shape[1])
+        begun = self._nothing(x, 2 * self.layers) if state is None else state
+        after: list[Any] = []
         for layer in range(self.layers):
-            forth, _ = self._fused(x, None, self.weights(layer), 1)
-            back, _ = self._fused(turned(x, backward), None, self.weights(layer, "_reverse"), 1)
-            x = torch.cat([forth, turned(back, backward)], 2)
+            outs = []
+            for number, side in enumerate(self.directions, 2 * layer):
+                place = slice(number, number + 1)
+                own = begun[place] if isinstance(begun, Tensor) else tuple(piece[place] for piece in begun)
+                out, last = self._fused(turned(x, backward) if side else x, own, self.weights(layer, side), 1)
+                outs.append(turned(out, backward) if side else out)
+                after.append(last)
+            x = torch.cat(outs, 2)
             if layer + 1 < self.layers and self.dropout:
-                x = nn.functional.dropout(x, self.dropout, self.training)
-        return x, None
+                x = F.dropout(x, self.dropout, self.training)
+        if lengths is not None:
+            return x, None
+        if self.cell == "lstm":
+            return x, tuple(torch.cat(pieces) for pieces in zip(*after, strict=True))
+        return x, torch.cat(after)
+
+    def _nothing(self, x: Tensor, layers: int) -> Tensor | tuple[Tensor, ...]:
+        """The state that a kernel begins with, of so many layers and directions."""
+        zeros = x.new_zeros(layers, len(x), self.hidden)
+        return (zeros, zeros) if self.cell == "lstm" else zeros
 
     def _fused(
         self, x: Tensor, state: State, weights: Sequence[Tensor], layers: int, bidirectional: bool = False
     ) -> tuple[Tensor, State]:
         if state is None:
-            zeros = x.new_zeros(layers * (1 + bidirectional), len(x), self.hidden)
-            state = (zeros, zeros) if self.cell == "lstm" else zeros
+            state = self._nothing(x, layers * (1 + bidirectional))
+        dropout = self.dropout if layers > 1 and self.training else 0.0  # cuDNN must know a backward pass is to come
         out, *after = FUSED[self.cell](
-            x, state, weights, True, layers, self.dropout if layers > 1 else 0.0, self.training, bidirectional, True
+            x, state, weights, True, layers, dropout, self.training or torch.is_grad_enabled(), bidirectional, True
         )
         return out, tuple(after) if self.cell == "lstm" else after[0]
 
@@ -220,9 +259,11 @@ class Recurrent(nn.Module):
         (batch, positions), sides = x.shape[:2], len(self.directions)
         if state is None:
             zeros = self.get_parameter("weight_hh_l0").new_zeros(self.layers * sides, batch, self.hidden)
-            clock = torch.zeros_like(zeros[:, :, :1], dtype=torch.int64)
+            clock = torch.zeros(self.layers * sides, dtype=torch.int64, device="cpu")
             state = (zeros, clock if self.cell == "clockwork" else zeros)
         assert isinstance(state, tuple)
+        if self.cell == "clockwork":
+            state = state[0], state[1].cpu()  # a run that was resumed brings it on its device, once
         backward = None if lengths is None else reversal(lengths, positions).T[:, :, None]  # (T, B, 1)
 
         def around(x: Tensor) -> Tensor:  # (T, B, D) -> the same, read backward
@@ -256,7 +297,7 @@ class Recurrent(nn.Module):
         # Under autocast the product is bfloat16; what goes on from step to step stays in the precision of the weights.
         a = F.linear(x, weight, bias_of_all).to(recurrent.dtype)
         if self.cell == "clockwork":
-            begun = int(state[1][0, 0])
+            begun = int(state[1])
             active = [self._active(begun + step) for step in range(len(x))]
             return Clockwork.apply(a, recurrent * self.heard, state[0], active), state[1] + len(x), None
         peepholes = depth = own = None
@@ -438,6 +479,58 @@ class Clockwork(torch.autograd.Function):
             dh[:, :move] = 0
             dh.addmm_(da[t, :, :move], weight[:move])
         return da, da.flatten(0, 1).T @ hs[:-1].flatten(0, 1), dh, None
+
+
+def shapes(
+    cell: Cell,
+    inputs: int,
+    hidden: int,
+    layers: int,
+    directions: Sequence[str] = ("",),
+    peepholes: Collection[Gate] = GATES,
+) -> dict[str, tuple[int, ...]]:
+    """Of all weights of a `Recurrent`, by their names and in their order."""
+    found: dict[str, tuple[int, ...]] = {}
+    for layer in range(layers):
+        rows = len(BLOCKS[cell]) * hidden
+        deep = cell == "depth_gated" and layer > 0
+        read = rows + hidden * deep
+        own: dict[str, tuple[int, ...]] = {
+            "weight_ih": (read, hidden * len(directions) if layer else inputs),
+            "weight_hh": (rows, hidden),
+            "bias_ih": (read,),
+            "bias_hh": (rows,),
+        }
+        if cell == "peephole" and peepholes:
+            own["weight_ch"] = (len(peepholes) * hidden,)  # in the order of GATES
+        if deep:
+            own |= {"weight_cd": (hidden,), "weight_ld": (hidden,)}  # Yao's names: own cell, layer below's
+        found |= {f"{name}_l{layer}{side}": shape for side in directions for name, shape in own.items()}
+    return found
+
+
+def count(
+    cell: Cell,
+    inputs: int,
+    hidden: int,
+    layers: int,
+    directions: Sequence[str] = ("",),
+    peepholes: Collection[Gate] = GATES,
+    periods: Sequence[int] = PERIODS,
+) -> int:
+    """How many numbers a `Recurrent` learns, which need not be there for it: all but what clockwork units do not hear
+    of quicker ones."""
+    whole = sum(map(math.prod, shapes(cell, inputs, hidden, layers, directions, peepholes).values()))
+    if cell != "clockwork":
+        return whole
+    sizes = modules(hidden, periods)
+    deaf = sum(size * sum(sizes[:place]) for place, size in enumerate(sizes))
+    return whole - deaf * layers * len(directions)
+
+
+def modules(hidden: int, periods: Sequence[int]) -> list[int]:
+    """How many units move at each period: equally many, or the first ones one more."""
+    return [hidden // len(periods) + (number < hidden % len(periods)) for number in range(len(periods))]
 
 
 def reversal(lengths: Tensor, positions: int) -> Tensor:  # (B,) of int64 -> (B, T) of int64

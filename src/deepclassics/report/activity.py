@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 ACROSS = 84  # characters of a line of a picture
 DOWN = 9  # lines of a unit
-RARE = 0.01  # share of a text that a feature must hold for, and must not hold for
+RARE = 0.01  # a feature must hold for a larger share of a text than this,
+EVER = 0.995  # and for a smaller one: a place in the sentence is 0 at its end alone, one character in a hundred or two
 
 
 # --- what is in the units
@@ -79,7 +80,7 @@ def features(text: str) -> dict[str, Tensor]:  # -> (T,) each
         "a digit": [float(c.isdigit()) for c in text],
     }
     tensors = {name: torch.tensor(values) for name, values in found.items()}
-    return {name: line for name, line in tensors.items() if RARE < float((line > 0).float().mean()) < 1 - RARE / 2}
+    return {name: line for name, line in tensors.items() if RARE < float((line > 0).float().mean()) < EVER}
 
 
 def _between(text: str, opens: str, closes: str) -> list[float]:
@@ -123,7 +124,7 @@ def _after_empty(text: str) -> list[float]:
 
 
 def coloured(passages: Sequence[tuple[str, str, Tensor]]) -> "Figure":  # of (title, text, (T,) in [-1, 1])
-    """Passages of text, every character on the colour of a unit's activity after it was read: orange above 0, blue
+    """Passages of text, every character on the colour of a unit's activity after it was read: blue above 0, orange
     below it, white at 0."""
     cut = [(title, _lines(text)[:DOWN], activity) for title, text, activity in passages]
     rows = sum(len(lines) + 1.9 for _, lines, _ in cut)
@@ -133,7 +134,7 @@ def coloured(passages: Sequence[tuple[str, str, Tensor]]) -> "Figure":  # of (ti
 
     figure = sheet(0.1 + wide * across, 0.1 + high * rows)
     panels = figure.subplots(len(cut), 1, squeeze=False, height_ratios=[len(lines) for _, lines, _ in cut])[:, 0]
-    above, below = (torch.tensor(to_rgb(colour)) for colour in (ORANGE, SKY))
+    above, below = (torch.tensor(to_rgb(colour)) for colour in (SKY, ORANGE))
     for axes, (title, lines, activity) in zip(panels, cut, strict=True):
         board = torch.ones(len(lines), across, 3)
         for row, places in enumerate(lines):

@@ -14,7 +14,7 @@ from torch import Tensor
 from deepclassics.data.kinds.tagged import decode
 from deepclassics.data.kinds.tags import marked
 from deepclassics.data.tags import Entity, Scheme, entities, may_follow, numbered
-from deepclassics.metrics import f1
+from deepclassics.metrics import precision_recall_f1
 from deepclassics.recipe import Picture
 from deepclassics.report.confusion import confusion
 from deepclassics.report.style import BLUE, INK, VERMILLION, drawable, grid, sheet
@@ -140,7 +140,7 @@ def score(
         right = {each for each in sentence.right if chosen(each, sentence)}
         said = {each for each in sentence.given if chosen(each, sentence)}
         both, given, there = both + len(right & said), given + len(said), there + len(right)
-    return f1(torch.tensor([both, given, there]))[2], there
+    return precision_recall_f1(torch.tensor([both, given, there]))[2], there
 
 
 def _bars(axes: "Axes", title: str, names: Sequence[str], scores: Sequence[tuple[float, int]]) -> None:

@@ -92,7 +92,7 @@ def _sections(evidence: Evidence, name: str, pictures: str, warnings: Sequence[s
     yield section("Knobs", _knobs(recipe, evidence.spec))
     yield section("Data", _data(evidence.spec))
     yield section("Where it ran", _host(evidence))
-    yield section("From here", _commands(recipe, evidence.spec["kind"], evidence.run.path, finished=result is not None))
+    yield section("From here", _commands(recipe, evidence.spec, evidence.run.path, finished=result is not None))
     if rest:
         yield section("About the system", "".join(map(_paragraph, rest)))
     yield "</main>"
@@ -254,7 +254,8 @@ def _data(spec: dict[str, Any]) -> str:
         more = f" and {len(names) - 12} more" if len(names) > 12 else ""
         cells.append(["features", escape(", ".join(names[:12]) + more)])
     if "vocabulary" in spec:
-        cells.append(["vocabulary", f"{many(len(spec['vocabulary']), 'character')}"])
+        unit = spec.get("unit", "word" if spec["kind"] in ("sentence", "tagged") else "character")
+        cells.append(["vocabulary", many(len(spec["vocabulary"]), unit)])
     target = spec.get("target", {})
     if target.get("kind") == "class":
         classes = target["classes"]
@@ -275,14 +276,15 @@ def _host(evidence: Evidence) -> str:
     return table(["fact", "value"], cells, "Where it ran changes a result by rounding only.")
 
 
-def _commands(recipe: Recipe, kind: str, path: Path, finished: bool) -> str:
+def _commands(recipe: Recipe, spec: dict[str, Any], path: Path, finished: bool) -> str:
     run, name = shlex.quote(str(path)), recipe.name()
     question = {
         "image": "picture.png", "table": "rows.csv", "text": "'Some text'", "world": "0", "word": "1 2 3",
         "boolean": "rows.csv", "function": "places.csv", "region": "0.5,0.2", "network": "0.35,0.9",
-        "matrix": "picture.png", "tagged": "'Some sentence.'", "sentence": "'Some text.'", "nearest": "'king - man + woman'",
+        "matrix": "picture.png", "tagged": "'Some sentence.'", "sentence": "'Some text.'",
+        "nearest": "'king - man + woman'",
     }  # fmt: skip
-    asked = question[recipe.asked or kind]
+    asked = recipe.question(spec) or question[recipe.asked or spec["kind"]]
     lines = [
         ("Print the result again" if finished else "Go on with the run", command(recipe, path)),
         ("Ask it about new input", f"deepclassics predict {run} {asked}"),

@@ -27,6 +27,7 @@ from deepclassics.recipe import Recipe
 from deepclassics.run import Run
 
 BATCH = 500  # pictures answered at a time, of large ones fewer
+PLACES = 1 << 17  # words of the texts answered at a time, each text as long as the longest of them
 
 
 def kind(name: str) -> Any:
@@ -71,14 +72,19 @@ def _questions(
 ) -> Iterator[tuple[tuple[list[str], Batch], ...]]:
     """The names of what is asked about, and the question as each run takes it, batch by batch.
 
-    Only pictures that get labels come in several batches. Runs on pictures of one shape are asked the same question,
-    which is read once.
+    Only texts of words, and pictures that get labels, come in several batches. Runs on pictures of one shape are asked
+    the same question, which is read once.
     """
     kinds = [recipe.asked or spec["kind"] for recipe, spec in zip(recipes, specs, strict=True)]
     if kinds[0] != "image":
         if skipped is not None:
             raise UserError("--skip-bad leaves out pictures that cannot be read; this run is not asked about pictures.")
-        yield tuple(kind(name).read(inputs, spec) for name, spec in zip(kinds, specs, strict=True))
+        if kinds[0] not in ("sentence", "tagged"):
+            yield tuple(kind(name).read(inputs, spec) for name, spec in zip(kinds, specs, strict=True))
+            return
+        read = [kind(name).read_rows(inputs, spec) for name, spec in zip(kinds, specs, strict=True)]
+        for piece in pieces(torch.stack([found["ids"].lengths for _, found in read]).amax(0), PLACES):
+            yield tuple((names[piece], {name: row[piece] for name, row in found.items()}) for names, found in read)
         return
     largest = max(prod(spec["shape"]) for spec in specs)
     batch = max(1, min(BATCH, LOOK // largest)) if recipes[0].gives[0] == "label" else 0
@@ -90,6 +96,17 @@ def _questions(
     for asked in zip(*readers.values(), strict=True):
         found = dict(zip(readers, asked, strict=True))
         yield tuple(found[shape] for shape in shapes)
+
+
+def pieces(lengths: Tensor, most: int) -> Iterator[slice]:  # (N,) of int64
+    """Rows in order, as many together as fill up to `most` places, or one that is longer."""
+    begin, longest = 0, 0
+    for number, length in enumerate(lengths.tolist()):
+        longest = max(longest, length)
+        if number > begin and (number - begin + 1) * longest > most:
+            yield slice(begin, number)
+            begin, longest = number, length
+    yield slice(begin, len(lengths))
 
 
 def _answer(recipe: Recipe, model: nn.Module, question: Batch, options: Any) -> Batch:
@@ -109,8 +126,9 @@ def tested(runs: Sequence[Run]) -> list[dict[str, Any]]:
     else:
         _refuse_unlike(runs, shape=True)
     found, parts = zip(*[Evidence(run).answers("test") for run in runs], strict=True)
-    for run, part in zip(runs[1:], parts[1:], strict=True):
-        if not same_examples(parts[0], part):
+    texts = [run.spec().get("tested", "") for run in runs]
+    for run, part, own in zip(runs[1:], parts[1:], texts[1:], strict=True):
+        if own != texts[0] or not same_examples(parts[0], part, bool(own)):
             raise UserError(
                 f"Runs that are averaged must be tested on the same examples; those of {run.path} are others than "
                 f"those of {runs[0].path}. Take data that have a test part of their own, or the same --seed and "
@@ -157,8 +175,9 @@ def judged(answer: Batch, part: Columns) -> dict[str, float]:
     return found
 
 
-def same_examples(one: Columns, other: Columns) -> bool:
-    """Whether two test parts hold the same examples in the same order.
+def same_examples(one: Columns, other: Columns, texts: bool = False) -> bool:
+    """Whether two test parts hold the same examples in the same order; of their `texts`, it is known that they do, for
+    each run numbers words by its own training texts.
 
     Runs of other seeds learn other means and deviations of the features from their training examples, so each feature
     need be the same but for its scale and its zero. What is right is in the user's unit and must be the same.
@@ -177,8 +196,9 @@ def same_examples(one: Columns, other: Columns) -> bool:
             if not torch.equal(one[name], other[name]):
                 return False
             continue
-        if isinstance(one[name], Ragged):  # each run numbers words by its own training texts
-            if not torch.equal(one[name].lengths, other[name].lengths):
+        if isinstance(one[name], Ragged):
+            same = [torch.equal(getattr(one[name], what), getattr(other[name], what)) for what in ("starts", "values")]
+            if not texts and not all(same):
                 return False
             continue
         first, second = (_scaled(part[name]) for part in (one, other))
@@ -232,9 +252,14 @@ def _learnt(run: Run, done: str, shape: bool = True) -> dict[str, Any]:
     }
 
 
+# What a row holds of a text that was gone on with, and of one whose names were marked: its own name is in the text.
+WRITTEN = {"name", "text", "next", "probability", "words", "tags", "entities"}
+
+
 def text(row: dict[str, Any]) -> str:
-    """A row to read: a text as it is, another as a line of "name: value". Of probabilities the first will do."""
-    if "text" in row:
+    """A row to read: a text as it is, with what may come next, or with its names in brackets; another as a line of
+    "name: value". Of probabilities the first will do."""
+    if "text" in row and row.keys() <= WRITTEN:
         pairs = zip(row.get("next", ()), row.get("probability", ()), strict=True)
         following = ", ".join(f"{word if word.strip() else repr(word)} {_short(share)}" for word, share in pairs)
         return f"{row['text']}\nnext: {following}" if following else str(row["text"])
@@ -260,17 +285,20 @@ def written(rows: Iterable[dict[str, Any]], form: str) -> Iterator[str]:
 def flat(row: dict[str, Any]) -> dict[str, Any]:
     """A row as cells of a table: what holds several values takes a column for each.
 
-    Probabilities stand under the classes' own names; a class called as another column is "probability of" it. Of a text
-    there is the text alone: texts have different numbers of words.
+    Probabilities stand under the classes' own names; a class called as another column is "probability of" it. Words and
+    their tags are a cell each, with blanks between them, and the names in a text another, as JSON: texts differ in how
+    many they have.
     """
-    if "text" in row:
-        return {"name": row["name"], "text": row["text"]}
     cells: dict[str, Any] = {}
     for key, value in row.items():
         if key == "next" and "probabilities" in row:
             continue  # two of them again
         if key == "probabilities":
             cells |= {name if name not in row else f"probability of {name}": share for name, share in value.items()}
+        elif key in ("words", "tags") and isinstance(value, list):
+            cells[key] = " ".join(value)
+        elif key == "entities":
+            cells[key] = json.dumps(value, ensure_ascii=False)
         elif isinstance(value, dict):
             cells |= {f"{key} {name}": inner for name, inner in value.items()}
         elif isinstance(value, list):

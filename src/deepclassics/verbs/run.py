@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import statistics
 import subprocess
 import sys
@@ -61,7 +62,8 @@ def text(result: dict[str, Any], path: Path) -> str:
         lines += [f"      {sentence}" for sentence in row["differs"]]
     if not result["published"]:
         lines += ["", f"No figure is published for {result['system']} on {result['data']}."]
-    lines += ["", f"deepclassics report {path}    deepclassics predict {path} INPUT..."]
+    folder = shlex.quote(str(path))
+    lines += ["", f"deepclassics report {folder}    deepclassics predict {folder} INPUT..."]
     return "\n".join(lines)
 
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from deepclassics import cli, vectors
 from deepclassics.data import questions
+from deepclassics.data.streams import Data
 from deepclassics.errors import UserError
 from deepclassics.learn import Clock
 from deepclassics.recipe import find
@@ -52,15 +53,12 @@ def test_a_movement_is_the_gradient(output: str) -> None:
     own = learner(output, share=True)
     words, context = torch.tensor([2]), torch.tensor([[0, 1, 0, 3]])
     present = torch.tensor([[True, True, True, False]])
-    loss = cbow.losses(
-        own.model.outputs, own.aims, words, own.model(context, present), torch.Generator().manual_seed(5)
-    ).sum()
+    aimed = own.aims.targets(words, torch.Generator().manual_seed(5))
+    loss = cbow.losses(own.model.outputs, words, own.model(context, present), aimed).sum()
     inputs, outputs = torch.autograd.grad(loss, [own.model.inputs, own.model.outputs])
     before = [own.model.inputs.detach().clone(), own.model.outputs.detach().clone()]
     with torch.no_grad():
-        told = cbow.move(
-            own.model, own.aims, words, context, present, 0.1, True, True, torch.Generator().manual_seed(5)
-        )
+        told = cbow.move(own.model, words, context, present, aimed, 0.1, True, True)
     assert float(told) == pytest.approx(float(loss.detach()))
     torch.testing.assert_close(before[0] - own.model.inputs, 0.1 * inputs)
     torch.testing.assert_close(before[1] - own.model.outputs, 0.1 * outputs)
@@ -108,8 +106,8 @@ def test_the_printed_equations_with_the_softmax_over_all_words() -> None:
     for word in context:
         new[word] -= rate * EH / 3
     with torch.no_grad():
-        loss = cbow.move(own.model, own.aims, torch.tensor([target]), torch.tensor([context]),
-                         torch.ones(1, 3, dtype=torch.bool), rate, True, True, torch.Generator())  # fmt: skip
+        there = torch.ones(1, 3, dtype=torch.bool)
+        loss = cbow.move(own.model, torch.tensor([target]), torch.tensor([context]), there, (), rate, True, True)
     assert float(loss) == pytest.approx(float(-u[target] + u.exp().sum().log()))
     torch.testing.assert_close(own.model.inputs.detach(), new)
     torch.testing.assert_close(own.model.outputs.detach(), new_out)
@@ -165,7 +163,8 @@ def test_the_huffman_tree_is_the_shortest_prefix_code() -> None:
 def test_the_tree_gives_probabilities_that_sum_to_one() -> None:
     own = learner("hierarchical")
     h = torch.randn(1, 8).expand(6, -1)
-    loss = cbow.losses(own.model.outputs, own.aims, torch.arange(6), h, torch.Generator())
+    words = torch.arange(6)
+    loss = cbow.losses(own.model.outputs, words, h, own.aims.targets(words, torch.Generator()))
     assert float((-loss.detach()).exp().sum()) == pytest.approx(1, abs=1e-6)
 
 
@@ -181,6 +180,108 @@ def test_phrases_are_pairs_that_come_together_often() -> None:
         "new_york", "city", "new_york", "b", "|", "new_york", "|", "york_city", "c", "new", "|", "york",
     ]  # fmt: skip
     assert cbow.with_phrases(ids, {}, 5) is ids
+
+
+def test_a_phrase_that_is_a_word_already_stays_that_word() -> None:
+    """Two ways to "a_b_c", and "a_b" in the text itself: no word comes twice."""
+    words = ["a", "b", "a_b", "c", "b_c"]
+    ids = np.array([0, 1, -1, 2, 3, -1, 0, 4, -1], np.int32)
+    more, pairs = cbow.joined(ids, words, 0, 0.1)
+    assert more == [*words, "a_b_c"]
+    assert pairs == {(0, 1): 2, (2, 3): 5, (0, 4): 5}
+    assert cbow.with_phrases(ids, pairs, 5).tolist() == [2, -1, 5, -1, 5, -1]
+
+
+def test_only_phrases_are_counted_as_such(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("snake_case\nnew york\nb\nc\n" * 20)
+    data = find("cbow")(data=str(tmp_path / "text.txt"), rule="blanks", across=False, phrases=1, threshold=2.0).load()
+    assert {"new_york", "snake_case"} <= set(data.spec["vocabulary"])
+    assert data.spec["told"] == ["Phrases: 1."]
+
+
+def test_machine_code_is_compiled_for_one_signature() -> None:
+    pytest.importorskip("numba")
+    from deepclassics.layers.word2vec import train
+
+    learner(compiled=True).step({"ids": TEXT}, Clock(0, 1, 1))
+    assert len(train.signatures) == 1
+
+
+@pytest.mark.parametrize("sample", [0.0, 1e-3])
+def test_machine_code_keeps_and_draws_words_as_often_as_it_should(sample: float) -> None:
+    """Vectors of one number: of the words 1, of the targets 0, at a rate that leaves them so. Then a target has moved
+    by half the rate for every time it stood in the middle, and by as much back for every time it was drawn."""
+    pytest.importorskip("numba")
+    counts = np.array([60_000, 25_000, 10_000, 4_000, 1_000])
+    text = np.random.default_rng(0).permutation(np.repeat(np.arange(5, dtype=np.int32), counts))
+    model = WordVectors(counts.tolist(), 5, 1)
+    torch.nn.init.ones_(model.inputs)
+    own = WordLearner(model, Aims(counts, "negative", 3, sample), lr=1e-8, window=2, skip=False, mean=True, share=False,
+                      workers=1, compiled=True, seed=0)  # fmt: skip
+    own.step({"ids": torch.from_numpy(text)}, Clock(0, 1, 1))
+    found = model.outputs.detach().double().flatten().numpy() / 0.5e-8
+    share = counts**0.75 / (counts**0.75).sum()
+    keep = cbow.kept(counts, sample)
+    kept = counts * keep
+    drawn = 3 * (kept.sum() - kept) * share  # a word in the middle is no false answer for itself
+    spread = np.sqrt(kept * (1 - keep) * (1 + 9 * share**2) + drawn)
+    assert (np.abs(found - (kept - drawn)) < 5 * spread + 20).all(), (found, kept - drawn, spread)
+
+
+def test_machine_code_reaches_every_distance_as_often() -> None:
+    """The loss is of every eighth word, skip-gram's of each of its pairs: of eight words, those of the first one."""
+    pytest.importorskip("numba")
+    own = learner(window=5, skip=True, compiled=True)
+    ids = np.zeros(8, np.int32)
+    reaches = np.bincount(
+        [own._loop(ids, 1e-9, np.uint64(seed))[1] for seed in np.random.default_rng(0).integers(2**63, size=2000)]
+    )
+    assert reaches[:1].sum() == 0
+    assert len(reaches) == 6
+    assert (np.abs(reaches[1:] - 400) < 90).all(), reaches
+
+
+def test_torch_draws_a_chunks_words_in_proportion() -> None:
+    own = learner()
+    numbers, right, there = own.aims.targets(torch.zeros(50_000, dtype=torch.int64), torch.Generator().manual_seed(0))
+    assert numbers.shape == right.shape == there.shape == (50_000, 3)
+    assert bool((numbers[:, 0] == 0).all() and there[:, 0].all() and (right.sum(1) == 1).all())
+    share = np.array(COUNTS) ** 0.75
+    assert np.bincount(numbers[:, 1:].flatten()) / 1e5 == pytest.approx(share / share.sum(), abs=0.01)
+    assert bool((there[:, 1:] == (numbers[:, 1:] != 0)).all()), "the word itself is no false answer"
+
+
+@pytest.mark.parametrize("output", ["negative", "hierarchical", "softmax"])
+def test_a_chunk_is_judged_some_words_at_a_time(output: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The softmax has a score for every word of the vocabulary: of a chunk there would be too many at once."""
+    own, stream = learner(output), Words(TEXT.repeat(30), 500)
+    sizes: list[int] = []
+    losses = cbow.losses
+
+    def noted(outputs: Any, words: Any, *others: Any) -> Any:
+        sizes.append(len(words))
+        return losses(outputs, words, *others)
+
+    monkeypatch.setattr(cbow, "losses", noted)
+    with torch.no_grad():
+        whole = own.evaluate(stream)["loss"]
+        assert max(sizes) == cbow.JUDGED
+        monkeypatch.setattr(cbow, "JUDGED", 10_000)
+        assert float(own.evaluate(stream)["loss"]) == pytest.approx(float(whole), rel=1e-5)
+
+
+def test_what_is_judged_depends_on_the_recipe(mirror: Path) -> None:
+    """Not on whether the questions happen to lie on this machine."""
+    found = {}
+    for data in ("wiki10m", "pydocs"):
+        own = find("cbow")(data=data)
+        scores, remarks = own.conclude(
+            learner(), Data({"vocabulary": list("abcdef"), "counts": COUNTS}, Words(TEXT, 5))
+        )
+        assert scores == {}
+        found[data] = remarks[-1]
+    assert "covers too few" in found["wiki10m"]
+    assert "only wiki10m brings the questions" in found["pydocs"]
 
 
 def test_law_4_the_text_comes_in_its_order_in_every_pass() -> None:
@@ -293,4 +394,3 @@ def test_the_questions_are_what_they_should_be(mirror: Path) -> None:
     pairs = questions.pairs()
     assert {name: len(found) for name, found in pairs.items()} == {"wordsim": 353, "simlex": 999}
     assert pairs["wordsim"][0] == ("love", "sex", 6.77)
-    assert questions.here()

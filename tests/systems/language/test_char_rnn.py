@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 import torch
+from matplotlib.colors import to_rgb
 from torch import nn
 
 from deepclassics import cli
@@ -18,6 +19,7 @@ from deepclassics.loop import carry_out
 from deepclassics.recipe import find
 from deepclassics.report import activity
 from deepclassics.report.gradients_in_time import magnitudes, reach
+from deepclassics.report.style import ORANGE, SKY
 from deepclassics.systems.language import char_rnn
 from deepclassics.systems.language.char_rnn import COUNTED, CharRNN, Sampling, counted, counter
 
@@ -92,9 +94,10 @@ def test_parameters_says_how_many_weights_there_are(cell: str) -> None:
     assert model.learnt() == pytest.approx(30_000, rel=0.02)
     units = recipe.units(spec)
     assert recipe.chosen(spec) == {"hidden": units}
-    others = [recipe._net(spec, units + step).learnt() for step in (-1, 1)]
+    hand = recipe.model_copy(update={"parameters": None})
+    others = [hand.model_copy(update={"hidden": units + step}).model(spec).learnt() for step in (-1, 1)]
     assert all(abs(model.learnt() - 30_000) <= abs(other - 30_000) for other in others)
-    if cell == "lstm":
+    if cell != "clockwork":
         assert model.learnt() == sum(p.numel() for p in model.parameters())
 
 
@@ -106,10 +109,20 @@ def test_too_few_parameters_are_refused_with_how_many_it_takes() -> None:
     assert recipe.model_copy(update={"parameters": 2676}).units(spec) == 4
 
 
-def test_a_depth_gate_takes_a_layer_below() -> None:
-    """S212: alone it would be an LSTM under another name."""
-    with pytest.raises(UserError, match=r"layers must be 2 or more for depth_gated.*got 1"):
-        find("char_rnn")(data="hello", chunk=4, cell="depth_gated").load()
+def test_a_depth_gate_without_a_layer_below_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """S212."""
+    with pytest.raises(SystemExit) as end:
+        cli.main(["run", "char_rnn", "--data", "anbn", "--cell", "depth_gated", "--out", str(tmp_path / "run")])
+    assert end.value.code == 2
+    assert "must have 2 layers or more" in capsys.readouterr().err
+
+
+def test_units_are_found_without_a_net(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = find("char_rnn")(data="hello", chunk=4, layers=2, parameters=100_000_000)
+    spec = recipe.load().spec
+    monkeypatch.setattr(nn.Module, "__init__", lambda self: pytest.fail("a module was made"))
+    assert recipe.units(spec) == recipe.chosen(spec)["hidden"] == 2865
+    assert "2 layers of 2865" in recipe.protocol(spec)["model"]
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -252,6 +265,37 @@ def test_features_of_a_text() -> None:
     assert found["indentation"] == [0] * 18 + [1, 2, 2, 2]
     assert found["place in the word"] == [1, 2, 0, 0, 1, 0, 0, 1, 2, 3, 4, 0, 0, 0, 1, 2, 0, 0, 0, 0, 1, 2]
     assert "inside brackets" not in found
+
+
+def test_a_feature_is_looked_for_unless_it_hardly_ever_changes() -> None:
+    def known(line: str) -> set[str]:
+        return {name for name in activity.features(50 * line) if name in ("a digit", "place in the sentence")}
+
+    assert known("a" * 148 + "1.") == {"place in the sentence"}  # an end in 150 characters is enough, a digit is not
+    assert known("a" * 88 + "1.") == {"a digit", "place in the sentence"}
+    assert known("a" * 298 + "1.") == set()
+
+
+def test_activity_is_blue_above_0_and_orange_below() -> None:
+    """As what words contribute to an answer is."""
+    board = activity.coloured([("a unit", "abc", torch.tensor([1.0, -1.0, 0.0]))]).axes[0].images[0].get_array()
+    colours = [torch.tensor(board[0, column]) for column in range(3)]
+    for colour, name in zip(colours, (SKY, ORANGE, "white"), strict=True):
+        torch.testing.assert_close(colour.double(), torch.tensor(to_rgb(name)).double())
+
+
+def test_a_text_whose_parts_are_all_short_is_reported(tmp_path: Path) -> None:
+    """Nothing is watched over where no part has a thousand characters: of 2,400 they have 864, 576 and 960."""
+    text, run = tmp_path / "text.txt", tmp_path / "run"
+    text.write_text(("To be, or not to be: that is the question.\n" * 70)[:2400])
+    knobs = {"data": str(text), "chunk": 5, "batch": 4, "hidden": 8, "embedding": 4, "epochs": 0.1}
+    carry_out(find("char_rnn")(**knobs, valid=0.4, test=0.4), run, HOST)
+    with pytest.raises(SystemExit) as end:
+        cli.main(["report", str(run)])
+    assert end.value.code == 0
+    page = (run / "report" / "index.html").read_text()
+    assert "What it wrote while it learnt" in page
+    assert "How far back" not in page
 
 
 # --- a^n b^n

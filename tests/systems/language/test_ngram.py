@@ -2,8 +2,10 @@
 
 import json
 import math
+import re
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +15,13 @@ from hypothesis import strategies as st
 
 from deepclassics import arpa, cli
 from deepclassics.errors import UserError
+from deepclassics.flags import build
 from deepclassics.host import Host
 from deepclassics.loop import carry_out
 from deepclassics.recipe import find
 from deepclassics.report.evidence import Evidence
 from deepclassics.run import Run
+from deepclassics.systems.language import ngram
 from deepclassics.systems.language.ngram import (
     Backoff,
     count,
@@ -69,10 +73,33 @@ def test_probabilities_sum_to_one_after_any_context(
 
 
 @settings(max_examples=40, deadline=None)
-@given(TEXTS, st.sampled_from(SMOOTHINGS[2:]), st.lists(st.integers(0, 5), max_size=4))
+@given(TEXTS, st.sampled_from(SMOOTHINGS), st.lists(st.integers(0, 5), max_size=4))
 def test_so_do_those_of_pruned_counts(ids: list[int], smoothing: str, context: list[int]) -> None:
     made = model(ids, 6, 4, smoothing, (1, 2, 3, 2))
-    assert float(made.after([END, *context]).sum()) == pytest.approx(1, abs=1e-9)
+    after = made.after([END, *context])
+    assert float(after.sum()) == pytest.approx(1, abs=1e-9)
+    assert float(after.min()) >= 0
+
+
+@pytest.mark.parametrize("smoothing", SMOOTHINGS)
+@pytest.mark.parametrize("cutoff", [(1, 2), (1, 1, 2), (1, 3, 2)])
+def test_so_they_do_after_every_context_of_a_text(smoothing: str, cutoff: tuple[int, ...]) -> None:
+    ids = some(600)
+    made = model(ids, 40, 3, smoothing, cutoff)
+    for place in range(0, len(ids), 7):
+        assert float(made.after([END, *ids[:place]]).sum()) == pytest.approx(1, abs=1e-9)
+
+
+def test_what_is_cut_goes_to_shorter_contexts() -> None:
+    """Without smoothing a context of which all is kept keeps its shares; else the rest is spread by the order below."""
+    ids = [2, 3, 2, 3, 2, 4, END, 2, 3, END]
+    made = model(ids, 5, 2, "none", (1, 2))
+    # After 2 came 3 three times and 4 once, which is cut: a quarter for words but 3, by their shares 0 .2 .4 . .1.
+    assert made.after([END, 2]).tolist() == pytest.approx([0, 1 / 14, 1 / 7, 3 / 4, 1 / 28])
+    assert made.after([END]).tolist() == [0, 0, 1, 0, 0]
+    assert made.after([END, 3]).tolist() == pytest.approx([0, 1 / 9, 2 / 3, 1 / 6, 1 / 18])
+    added = model(ids, 5, 2, "add-k", (1, 2)).after([END, 2])  # k = 1/2: 3.5 of 6.5, and nothing known of the others
+    assert added.tolist() == pytest.approx([3 / 26, 3 / 26, 3 / 26, 7 / 13, 3 / 26])
 
 
 @pytest.mark.parametrize("smoothing", SMOOTHINGS)
@@ -201,6 +228,54 @@ def test_an_arpa_file_gives_the_same_probabilities(smoothing: str, cutoff: tuple
     assert torch.equal(again(text)[1], made(text)[1])
 
 
+class Textbook:
+    """An ARPA file read and scored by the definition, with nothing of ours: n-grams in a dict, backing off by calls."""
+
+    def __init__(self, path: Path) -> None:
+        self.listed: dict[tuple[str, ...], tuple[float, float]] = {}
+        order = 0
+        for line in path.read_text(encoding="utf-8").split("\n"):
+            if line.endswith("-grams:"):
+                order = int(line[1:-7])
+            elif order and line and line != "\\end\\":
+                probability, *words = re.split("[ \t]+", line)
+                backoff = float(words[order]) if len(words) > order else 0.0
+                self.listed[tuple(words[:order])] = float(probability), backoff
+        self.order = order
+
+    def logarithm(self, words: tuple[str, ...]) -> float:
+        """log10 p(last word | those before it)."""
+        if words in self.listed:
+            return self.listed[words][0]
+        _, backoff = self.listed.get(words[:-1], (0.0, 0.0))
+        return backoff + self.logarithm(words[1:])
+
+    def sentence(self, words: list[str]) -> list[float]:
+        """The probabilities of a sentence's words, and of its end."""
+        whole = ["<s>", *words, "</s>"]
+        ends = range(2, len(whole) + 1)
+        return [10 ** self.logarithm(tuple(whole[max(0, end - self.order) : end])) for end in ends]
+
+
+@pytest.mark.parametrize("smoothing", SMOOTHINGS)
+@pytest.mark.parametrize("cutoff", [(1,), (1, 1, 2)])
+def test_an_arpa_file_scored_by_its_definition_says_the_same(
+    smoothing: str, cutoff: tuple[int, ...], tmp_path: Path
+) -> None:
+    vocabulary = ["<unk>", "<eos>", *(f"w{number}" for number in range(2, 37)), "<UNK>", "<U+0041>", "\u00a0"]
+    made = model(some(), 40, 4, smoothing, cutoff)
+    arpa.write(tmp_path / "m.arpa", *exported(made, vocabulary))
+    theirs = Textbook(tmp_path / "m.arpa")
+    names = [escaped(word) for word in vocabulary]
+    text = [*some(400)[::-1], END]
+    stops = [place for place, word in enumerate(text) if word == END]
+    expected: list[float] = []
+    for begin, stop in pairwise([-1, *stops]):
+        expected += theirs.sentence([names[word] for word in text[begin + 1 : stop]])
+    assert len(stops) > 20
+    assert made(torch.tensor(text))[0].tolist() == pytest.approx(expected, rel=1e-5, abs=1e-12)
+
+
 @pytest.mark.parametrize("smoothing", ["good-turing", "modified"])
 @pytest.mark.parametrize("cutoff", [(1,), (1, 1, 2)])
 def test_kenlm_reads_it_and_says_the_same(smoothing: str, cutoff: tuple[int, ...], tmp_path: Path) -> None:
@@ -221,6 +296,28 @@ def test_names_in_arpa_files_hold_no_blanks_and_are_no_marks() -> None:
     assert names == ["a", "<U+0020>", "</s>", "<U+0009>", "<U+003C>s>", "<U+003C>/s>", "<U+3000>", "<s>"]
     assert list(known(names, "character")) == ["<unk>", *letters]
     assert escaped("<unk>") == "<unk>"
+
+
+@pytest.mark.parametrize(
+    "word", ["<UNK>", "<U+0041>", "a<U+0020>b", "<<U+0041>", "<U+", "<U+FFFFFF>", "<", "<s>\n", "<s>x"]
+)
+def test_words_that_look_like_what_arpa_files_mark_come_back(word: str) -> None:
+    made = Backoff(3, 1, 1)
+    names, _ = exported(made, ["<unk>", "<eos>", word])
+    assert len(set(names)) == 4
+    assert known(names, "word") == ("<unk>", "<eos>", word)
+
+
+def test_numbers_of_no_character_stay_as_they_are() -> None:
+    words = ["<unk>", "<U+FFFFFF>", "<U+110000>", "<U+D800>"]
+    assert known(words, "word") == tuple(words)
+    assert known(["<unk>", "<U+10FFFF>", "<U+0020>"], "word") == ("<unk>", "\U0010ffff", " ")
+
+
+@pytest.mark.parametrize("words", [["<unk>", "<UNK>"], ["A", "<U+0041>"], ["<eos>", "<s>", "</s>"]])
+def test_words_of_a_foreign_file_that_mean_the_same_are_told(words: list[str]) -> None:
+    with pytest.raises(UserError, match=f"must differ; '{re.escape(words[0])}' and '{re.escape(words[-1])}'"):
+        known(words, "word")
 
 
 def test_an_n_gram_whose_beginning_is_not_listed_is_told() -> None:
@@ -257,6 +354,16 @@ def test_a_run_writes_model_arpa_which_a_run_judges(small_run: Path) -> None:
     assert not (small_run / "again" / "model.arpa").exists()
     file.unlink()  # the run needs it no more
     assert len(Evidence(Run(small_run / "again")).splits().train) > 0
+
+
+def test_a_file_is_opened_once_to_load_and_once_to_build(small_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, lines = [], arpa._lines
+    monkeypatch.setattr(arpa, "_lines", lambda path: (opened.append(path), lines(path))[1])
+    recipe = find("ngram")(data=str(small_run / "text.txt"), from_=str(small_run / "run" / "model.arpa"))
+    data = recipe.load()
+    assert len(opened) == 1
+    recipe.learner(recipe.model(data.spec)).step(data.train.at(0), None)  # type: ignore[arg-type]
+    assert len(opened) == 2
 
 
 def test_words_that_only_the_test_text_has_are_found_in_an_arpa_file(tmp_path: Path) -> None:
@@ -296,17 +403,91 @@ def test_names_are_made_letter_by_letter(smoothing: str, tmp_path: Path) -> None
     assert scores["test/loss"] == pytest.approx(result["scores"]["test/loss"], rel=1e-5)
 
 
-def test_its_pictures_can_be_drawn(small_run: Path) -> None:
+def test_its_pictures_can_be_drawn_and_count_the_text_once(small_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = []
+    monkeypatch.setattr(ngram, "count", lambda *given: (counted.append(given), count(*given))[1])
     evidence = Evidence(Run(small_run / "run"))
     drawn = [picture.draw() for picture in evidence.recipe.pictures(evidence)]
     assert len(drawn) == 3
     assert "other → company 0.9" in str(drawn[2])
+    assert len(counted) == 1
+    worth = drawn[1].axes[1]
+    assert len(worth.lines) == 3, "of orders 2 and 3, and the dashed one"
+    assert all(np.nanmax(line.get_ydata(), initial=0) <= worth.get_ylim()[1] for line in worth.lines)
 
 
-def test_words_of_probability_zero_are_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "knobs", [{"cutoff": (1, 2)}, {"smoothing": "good-turing"}, {"smoothing": "add-k", "cutoff": (1, 1, 3)}]
+)
+def test_the_ring_marks_the_run_itself(knobs: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text(
+        "\n".join(" ".join(f"w{word}" for word in some()[k : k + 9]) for k in range(400))
+    )
+    result = carry_out(find("ngram")(data=str(tmp_path / "text.txt"), order=3, **knobs), tmp_path / "run", HOST)
+    evidence = Evidence(Run(tmp_path / "run"))
+    picture = evidence.recipe.pictures(evidence)[0]
+    (ring,) = (line for line in picture.draw().axes[0].lines if line.get_fillstyle() == "none")  # type: ignore[union-attr]
+    assert float(ring.get_ydata()[0]) == pytest.approx(result["scores"]["test/perplexity"])
+    assert "A ring marks this run" in picture.caption
+
+
+def test_words_of_probability_zero_are_told_and_no_mean_leaves_them_out(tmp_path: Path) -> None:
+    """An infinite perplexity must not stand beside finite ones as that of the words that were possible."""
     result = carry_out(find("ngram")(smoothing="none", arpa=False), tmp_path / "run", HOST)
-    assert 0 < result["scores"]["test/zero"] < 1
+    scores = result["scores"]
+    assert 0 < scores["test/zero"] < 1
+    assert not {"test/perplexity", "test/loss", "test/bits", "test/perplexity_with_cache"} & scores.keys()
+    assert not {"test/perplexity_of_known", "valid/perplexity", "valid/loss"} & scores.keys()
+    assert 1 < scores["test/perplexity_of_possible"] < scores["train/perplexity"] * 100
     assert any("its perplexity is infinite" in remark for remark in result["remarks"])
+    assert any("it is not judged" in remark for remark in result["remarks"])
+    evidence = Evidence(Run(tmp_path / "run"))
+    picture = evidence.recipe.pictures(evidence)[0]
+    assert "ring" not in picture.caption
+
+
+def test_the_weight_of_the_cache_is_chosen_over_all_words(tmp_path: Path) -> None:
+    """Without smoothing what was never seen is possible by the cache alone: weight 0 is infinitely bad, and no mean
+    over what it leaves possible makes it the best."""
+    lines = ["a b c", "b c a", "c a b"] * 200  # of four words with their ends: the last 60 to test, 54 before to choose
+    lines[500:510] = lines[560:570] = ["c b a"] * 10
+    (tmp_path / "text.txt").write_text("\n".join(lines))
+    recipe = find("ngram")(data=str(tmp_path / "text.txt"), smoothing="none", order=2, cache=20, valid=0.1, test=0.1)
+    result = carry_out(recipe, tmp_path / "run", HOST)
+    assert 0 < result["scores"]["valid/zero"] < 0.2
+    assert math.isfinite(result["scores"]["test/perplexity_with_cache"])
+    (told,) = (remark for remark in result["remarks"] if "cache" in remark)
+    assert float(re.findall(r"of weight ([0-9.]+),", told)[0]) >= 0.05
+
+
+def test_scores_are_named_for_what_they_are() -> None:
+    half = torch.tensor([0.5, 0.5], dtype=torch.float64)
+    assert {name: float(value) for name, value in ngram.scores(half).items()} == pytest.approx(
+        {"loss": math.log(2), "perplexity": 2, "bits": 1}
+    )
+    found = ngram.scores(torch.tensor([0.5, 0.0, 0.25, 0.25], dtype=torch.float64))
+    assert {name: float(value) for name, value in found.items()} == pytest.approx(
+        {"zero": 0.25, "perplexity_of_possible": 2 ** (5 / 3)}
+    )
+    assert ngram.scores(torch.zeros(3)) == {"zero": 1}
+
+
+@pytest.mark.parametrize(
+    ("knobs", "told"),
+    [
+        ({"cutoff": (2,)}, "cutoff must begin with 1.*got 2"),
+        ({"cutoff": (3, 1)}, "cutoff must begin with 1.*got 3 1"),
+        ({"unit": "character", "lower": True}, "--lower must be left out with --unit character"),
+        ({"unit": "character", "rule": "words", "least": 2}, "--rule and --least must be left out with --unit"),
+        ({"unit": "character", "vocabulary": 50}, "--vocabulary must be left out with --unit character"),
+        ({"from_": "m.arpa", "order": 3, "cutoff": (1, 2)}, "--order and --cutoff must be left out with --from"),
+        ({"from_": "m.arpa", "smoothing": "none", "k": 1}, "--smoothing and --k must be left out with --from"),
+        ({"from_": "m.arpa", "vocabulary": 9, "least": 2}, "--vocabulary and --least must be left out with --from"),
+    ],
+)
+def test_knobs_without_effect_are_refused(knobs: dict[str, Any], told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        build(find("ngram"), knobs, "ngram")
 
 
 def test_what_cannot_be_is_a_sentence(tmp_path: Path) -> None:
@@ -324,7 +505,11 @@ def test_what_cannot_be_is_a_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("order", "smoothing", "published", "within"), [(5, "modified", 141.2, 0.01), (3, "good-turing", 165.2, 0.03)]
+    ("order", "smoothing", "published", "within"),
+    [
+        pytest.param(5, "modified", 141.2, 0.01, marks=pytest.mark.long),
+        (3, "good-turing", 165.2, 0.03),
+    ],
 )
 def test_the_published_figures_on_ptb(
     order: int, smoothing: str, published: float, within: float, mirror: Path

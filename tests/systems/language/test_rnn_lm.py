@@ -3,17 +3,21 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 
 from deepclassics import cli
-from deepclassics.data.streams import Passage
+from deepclassics.data.streams import Data, Passage
+from deepclassics.layers import recurrent
 from deepclassics.learn import look, untraced
 from deepclassics.recipe import find
+from deepclassics.report.neighbours import families
+from deepclassics.report.rarity import by_rarity
 from deepclassics.systems.language import rnn_lm
-from deepclassics.systems.language.rnn_lm import THETAS, WEIGHTS, WordRNN, by_rarity, cached, learning_on, nearest, walk
+from deepclassics.systems.language.rnn_lm import THETAS, WEIGHTS, WordRNN, cached, learning_on, walk
 
 WORDS = 7
 
@@ -134,6 +138,51 @@ def test_learning_while_it_is_tested_leaves_no_trace_and_follows_the_text() -> N
     assert all(p.grad is None for p in model.parameters())
 
 
+def test_gradients_are_bounded_while_it_learns_on() -> None:
+    model, ids = net(init=3.0), text(200)
+    bounded = learning_on(model, Passage(ids, 1), 5, 50.0, None, 1e-9)
+    assert bounded == pytest.approx(learning_on(model, Passage(ids, 1), 5, 0.0, None), rel=1e-4)
+    assert learning_on(model, Passage(ids, 1), 5, 50.0, None) > 2 * bounded
+
+
+def test_a_rate_at_which_it_diverges_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """exp of such a loss is no number. Not to learn on is a rate too, 0."""
+    losses = {0.0: 1.5, 0.5: 2.0, 2.0: math.nan, 8.0: 1e6}
+    monkeypatch.setattr(rnn_lm, "learning_on", lambda model, text, chunk, rate, *bounds: losses[rate])
+    own = find("rnn_lm")(cache=0)
+    learner, some = own.learner(net()), Passage(text(50), 1)
+    data = Data({}, some, some, some)
+    scores, remarks = own.conclude(learner, data)
+    assert scores == {"test/perplexity_learning_on": pytest.approx(math.exp(1.5))}
+    assert "at a rate of 0 as is best" in remarks[0]
+    tested = iter([1.5, 2.0, 2.0, 2.0, math.nan])
+    monkeypatch.setattr(rnn_lm, "learning_on", lambda *anything: next(tested))
+    scores, remarks = own.conclude(learner, data)
+    assert scores == {}
+    assert "the net diverged" in remarks[0]
+
+
+@pytest.mark.parametrize("cell", ["sigmoid", "lstm"])
+def test_a_kernel_is_told_whether_a_gradient_will_be_asked_of_it(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """cuDNN refuses to go back where it was not told, and a copy that learns on is in evaluation mode."""
+    told: list[bool] = []
+
+    def noted(kernel: Any) -> Any:
+        def run(*given: Any) -> Any:
+            told.append(given[6])
+            return kernel(*given)
+
+        return run
+
+    monkeypatch.setattr(torch, "rnn_tanh", noted(torch.rnn_tanh))
+    monkeypatch.setitem(recurrent.FUSED, "lstm", noted(torch.lstm))
+    model = net(cell).eval()
+    model(text(6)[None])
+    with torch.no_grad():
+        model(text(6)[None])
+    assert told == [True, False]
+
+
 def test_sampling_skips_the_unknown_and_temperature_zero_takes_the_likeliest() -> None:
     model = net().eval()
     with torch.no_grad():
@@ -174,7 +223,7 @@ def test_the_pictures_show_rare_words_and_neighbours() -> None:
     assert [bar.get_height() for bar in panel.containers[0]] == pytest.approx([22.0] * 4)
     table = torch.eye(22, 23)
     table[5:9, 22] = 5.0
-    first = nearest(table, vocabulary).splitlines()[0].split(":")
+    first = families(table, vocabulary).splitlines()[0].split(":")
     assert {first[0].strip(), *(part.split()[0] for part in first[1].split(",")[:3])} == {"w3", "w4", "w5", "w6"}
 
 

@@ -133,11 +133,28 @@ def test_words_start_from_vectors(tmp_path: Path) -> None:
     made.inherit(model, spec)
     assert model.words.weight[spec["vocabulary"].index("mayor")].tolist() == [1, 2, 3]
     assert model.words.weight.shape == (len(spec["vocabulary"]), 3)
-    with pytest.raises(UserError, match=r"tagger: embedding must be 3, the numbers of a vector in .*; got 6\."):
-        recipe(vectors=str(tmp_path / "vectors.txt")).inherit(model, spec)
+    told = f"Words with a vector in {tmp_path / 'vectors.txt'}: 1 of {len(spec['vocabulary']) - 2:,}."
+    assert spec["told"][-1] == told
+    assert made.reload(spec).spec == spec, "a run goes on where the vectors are gone"
+    other = recipe(vectors=str(tmp_path / "vectors.txt"))
+    larger = other.model(spec)
+    with pytest.raises(UserError, match=r"tagger: --embedding must be 3, the numbers of a vector in .*; got 6\."):
+        other.inherit(larger, spec)
     (tmp_path / "vectors.txt").write_text("1 3\nzebra 4 5 6\n")
-    with pytest.raises(UserError, match=r"must hold vectors of words of bulletins; it has none of them\."):
+    with pytest.raises(UserError, match=r"must hold vectors of words that are learnt from; it has none of them\."):
         made.inherit(model, spec)
+
+
+def test_vectors_are_looked_up_as_words_are_written(tmp_path: Path) -> None:
+    """The vocabulary has small letters, and 0 for every digit; a file of vectors has neither."""
+    (tmp_path / "names.conll").write_text("In O\n1998 O\nZoe B-PER\n\nIn O\n1998 O\n1999 O\n")
+    (tmp_path / "vectors.txt").write_text("4 3\n1998 1 2 3\nZoe 4 5 6\nzoe 7 8 9\nin 1 1 1\n")
+    made = recipe(data=str(tmp_path / "names.conll"), vectors=str(tmp_path), embedding=3, valid=0.0, test=0.0)
+    spec = made.load().spec
+    model = made.model(spec)
+    made.inherit(model, spec)
+    found = dict(zip(spec["vocabulary"], model.words.weight.tolist(), strict=True))
+    assert [found[word] for word in ("0000", "zoe", "in")] == [[1, 2, 3], [4, 5, 6], [1, 1, 1]]
 
 
 def test_the_report_counts_names_that_are_missed_and_those_that_are_none() -> None:

@@ -1,8 +1,11 @@
 """Text RNN: padding changes nothing, summaries are what they say, and both directions are read (S199, S216, S221)."""
 
+from typing import get_args
+
 import pytest
 import torch
 
+from deepclassics.layers.recurrent import Cell
 from deepclassics.learn import Clock
 from deepclassics.systems.language.text_rnn import TextRNN, TextRNNRecipe
 
@@ -14,7 +17,7 @@ def net(summary: str = "max", bidirectional: bool = True, cell: str = "lstm", se
 
 @pytest.mark.parametrize("summary", ["last", "mean", "max"])
 @pytest.mark.parametrize("bidirectional", [True, False])
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("cell", get_args(Cell))
 def test_what_fills_a_text_up_changes_nothing(summary: str, bidirectional: bool, cell: str) -> None:
     model = net(summary, bidirectional, cell)
     texts = [[3, 1, 4], [2], [5, 6, 7, 8, 1]]
@@ -48,7 +51,10 @@ def test_many_to_one_a_word_at_either_end_is_heard() -> None:
 
 
 def test_a_text_without_words_is_answered() -> None:
-    assert net()(torch.tensor([[0, 0], [3, 4]])).isfinite().all()
+    model = net()
+    assert model(torch.tensor([[0, 0], [3, 4]])).isfinite().all()
+    zeros, _ = model.recurrent(torch.zeros(1, 1, 5))  # a word of zeros
+    torch.testing.assert_close(model(torch.tensor([[0, 0]])), model.output(zeros[:, 0]))
 
 
 def test_it_learns_what_stands_in_the_middle() -> None:

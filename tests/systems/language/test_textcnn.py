@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import recipes
+from deepclassics import vectors
 from deepclassics.data.streams import Columns, InOrder, Ragged
 from deepclassics.errors import UserError
 from deepclassics.learn import Clock, untraced
@@ -160,6 +162,47 @@ def test_vectors_of_a_file_are_taken_and_the_others_match_their_variance(tmp_pat
         other = table.weight[data.spec["vocabulary"].index("number")]
         assert 0.1 < float(other.detach().abs().max()) <= float((3 * given[[0, 1, 2, 4, 5]].var()).sqrt()) + 1e-6
     assert "never" not in data.spec["vocabulary"], "it is in none of the texts"
+
+
+def films(folder: Path, names: list[str]) -> dict[str, str]:
+    """Knobs for a table of texts and vectors of some words."""
+    rows = [f"a fine film number {k % 7} indeed,good" for k in range(40)]
+    rows += [f"a dull thing {k % 7} too,bad" for k in range(40)]
+    (folder / "films.csv").write_text("text,label\n" + "\n".join(rows))
+    given = torch.randn(len(names), 5, generator=torch.Generator().manual_seed(0))
+    vectors.write(folder / "vectors.txt", names, given)
+    return {"data": str(folder / "films.csv"), "target": "label", "vectors": str(folder / "vectors.txt")}
+
+
+def test_vectors_of_other_words_are_refused_when_they_are_read(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"must hold vectors of words that are learnt from; it has none of them\."):
+        TextCNNRecipe(variant="static", **films(tmp_path, ["zebra"])).load()
+
+
+def test_the_file_of_vectors_is_read_once_and_what_it_has_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = TextCNNRecipe(variant="static", **films(tmp_path, ["fine", "dull", "zebra"]))
+    spec = recipe.load().spec
+    model = recipe.model(spec)
+    monkeypatch.setattr(vectors, "_gathered", None)
+    recipe.inherit(model, spec)
+    told = f"Words with a vector in {tmp_path / 'vectors.txt'}: 2 of {len(spec['vocabulary']) - 2}."
+    assert spec["told"][-1] == told
+    assert recipe.reload(spec).spec == spec
+
+
+@pytest.mark.parametrize("variant", ["nonstatic", "multichannel"])
+def test_a_killed_run_with_vectors_goes_on_as_if_it_had_not_been(variant: str, tmp_path: Path) -> None:
+    """Law 3: the vectors that learn, and those that do not."""
+    knobs = films(tmp_path, ["fine", "dull"])
+    recipe = TextCNNRecipe(variant=variant, batch=10, maps=4, **knobs)
+    whole = recipes.train(recipe, tmp_path / "whole")
+    with pytest.raises(recipes.Killed):
+        recipes.train(recipe, tmp_path / "killed", kill_at=7, raises=True)
+    again = recipes.train(recipe, tmp_path / "killed")
+    for one, other in zip(whole.model.parameters(), again.model.parameters(), strict=True):
+        assert torch.equal(one, other)
 
 
 def test_a_variant_and_its_vectors_come_together() -> None:

@@ -112,6 +112,19 @@ def test_nothing_is_written_before_all_has_been_read() -> None:
         assert bool(gradient[0, -1].any()) == later, name
 
 
+def test_no_two_parts_are_made_from_the_same_numbers() -> None:
+    """Neither where a run is so long that the next part's or the next seed's would begin."""
+    made = {
+        (seed, part, position): wirings.Made({"adding": Adding(4)}, part, 2, 1, seed).at(position)["adding"]
+        for seed in (0, 1)
+        for part in wirings.PARTS
+        for position in (0, 1, 1_000_003, 2_000_006, 3_000_009)
+    }
+    assert len({tuple(x.flatten().tolist()) for x in made.values()}) == len(made)
+    again = wirings.Made({"adding": Adding(4)}, "valid", 2, 1, 1).at(2_000_006)["adding"]
+    assert torch.equal(again, made[1, "valid", 2_000_006])
+
+
 def test_a_batch_is_cut_over_the_ranks() -> None:
     stream = WiringsRecipe(batch=6).load().train
     whole = stream.at(3)

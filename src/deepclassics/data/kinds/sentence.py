@@ -9,6 +9,7 @@ Letters: N texts, B texts of a question, T words of the longest, S words of all.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,8 @@ def splits(raw: Sentences, *, seed: int, valid: float, test: float, reading: Rea
     vocabulary = [NOTHING, UNKNOWN, *(word for word in vocabulary if word not in (NOTHING, UNKNOWN))]
     number = {word: place for place, word in enumerate(vocabulary)}
     # A word of the text that is written as the filling is not the filling: it is one not known.
+    share = 1 - sum(met[word] for word in vocabulary[2:]) / met.total()
+    told.append(f"Cut into words by the rule '{rule}'. {words.told(len(vocabulary) - 2, share)}")
     translated = torch.tensor([number.get(word, 1) or 1 for word in seen], dtype=torch.int32)
     ids = Ragged(translated[ids.values], ids.starts)
     label = torch.from_numpy(labels)
@@ -187,6 +190,7 @@ def splits(raw: Sentences, *, seed: int, valid: float, test: float, reading: Rea
         "text": raw.text,
         "target": target,
         "told": told,
+        "tested": sha256("\0".join(texts[row] for row in rows.get("test", [])).encode("utf-8", "replace")).hexdigest(),
         "examples": {part: len(columns) for part, columns in found.items()},
     }
     return Splits(spec, **found)
@@ -231,7 +235,13 @@ def _numbered(
 
 
 def read(inputs: Sequence[str], spec: dict[str, Any]) -> tuple[list[str], Batch]:
-    """Texts as {"ids": (B, T) of int64}: typed ones, the lines of a text file, or the rows of a table."""
+    """Texts as a batch, {"ids": (B, T) of int64}."""
+    names, found = read_rows(inputs, spec)
+    return names, {"ids": found["ids"][:]}
+
+
+def read_rows(inputs: Sequence[str], spec: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
+    """Texts as {"ids": Ragged}: typed ones, the lines of a text file, or the rows of a table."""
     names: list[str] = []
     texts: list[str] = []
     for typed in inputs:
@@ -244,7 +254,7 @@ def read(inputs: Sequence[str], spec: dict[str, Any]) -> tuple[list[str], Batch]
         if not path.is_file():
             raise UserError(f"{typed} must be a text, or a file of texts; there is no such file.")
         if path.suffix.lower() in ENDINGS:
-            lines = enumerate(_decoded(path).splitlines(), 1)
+            lines = enumerate(_decoded(path).split("\n"), 1)
             found = {f"{path.name} line {n}": line for n, line in lines if line.strip()}
         else:
             frame = table.rows(path)
@@ -266,7 +276,7 @@ def read(inputs: Sequence[str], spec: dict[str, Any]) -> tuple[list[str], Batch]
         rows.append([known.get(word, 1) or 1 for word in cut])
     if not rows:
         raise UserError(f"{', '.join(inputs)} must hold texts, one a line; there is none.")
-    return names, {"ids": Ragged.of(rows)[:]}
+    return names, {"ids": Ragged.of(rows)}
 
 
 def _first(mask: np.ndarray) -> str:

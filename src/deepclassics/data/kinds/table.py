@@ -346,6 +346,7 @@ def _check_lines(text: str, name: str, delimiter: str) -> tuple[list[list[str]],
     pandas would fill short ones up in silence.
     """
     sample: list[list[str]] = []
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # a cell may be a long text
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
     begin, line = 1, 1
     try:

@@ -3,7 +3,8 @@
 Two forms of files:
 
 - Columns (.conll, .bio, .iob, .txt, .tsv): a word a line, the word first and its tag last, blanks or tabs between; a
-  blank line ends a sentence; lines that begin with -DOCSTART- or with "# " mark documents and are passed over.
+  blank line ends a sentence; lines of -DOCSTART-, and those before a sentence that begin with "# " and are no word and
+  tag in as many columns as the others, are passed over.
 - JSON lines (.jsonl): {"words": [...], "tags": [...]}.
 
 A folder of such files holds the parts: train..., valid... (or dev..., testa) and test....
@@ -36,7 +37,7 @@ ENDINGS = (".conll", ".bio", ".iob", ".iob2", ".bioes", ".jsonl", ".txt", ".tsv"
 RUNNING = (".txt", ".md", ".text")  # files that hold a sentence a line where predict is asked about them
 PARTS = {"train": ("train",), "valid": ("valid", "dev", "testa"), "test": ("test",)}  # how their files' names begin
 
-DOCUMENT = "-DOCSTART-"
+DOCUMENT, REMARK = "-DOCSTART-", "#"
 LETTERS = 20  # of a word; of a longer one the first, CUT, and the last
 CUT = "\0"  # no letter of the data: unknown
 DIGIT = re.compile(r"\d")
@@ -96,24 +97,27 @@ def _sentences(path: Path) -> list[Sentence]:
 def columns(text: str, path: Path | str, tags: bool = True) -> Iterator[Sentence]:
     """The sentences of a text in columns; without `tags` only its words are wanted, and each gets O."""
     kept: Sentence = ([], [])
-    blank, width, heads = False, 0, ""
-    for number, line in enumerate(text.splitlines(), 1):
-        cells = (line.split("\t") if "\t" in line else line.split()) if line.strip() else []
-        if not cells or cells[0] == DOCUMENT or line.startswith("# "):
+    each = text.removesuffix("\n").split("\n")
+    rows = [_cells(line) for line in each]
+    width = next((len(cells) for cells in rows if cells and cells[0] not in (DOCUMENT, REMARK)), 2)
+    blank, heads = False, ""
+    for number, (line, cells) in enumerate(zip(each, rows, strict=True), 1):
+        # "#" may be a word as any other.
+        told = line.startswith("# ") and not kept[0] and (len(cells) != width or not tags or parted(cells[-1]) is None)
+        if not cells or cells[0] == DOCUMENT or told:
             blank = blank or not cells
             if kept[0]:
                 yield kept
                 kept = ([], [])
             continue
         if tags:
-            width = width or len(cells)
             if len(cells) < 2 or len(cells) != width:
                 raise UserError(
                     f"{path}: line {number} must hold a word, its tag, and a blank or tab between"
                     f"{f', in {width} columns as the lines before' if width > 1 else ''}; got {line.strip()[:60]!r}."
                 )
-            heads = _tag(cells[-1].strip(), path, f"line {number}")
-        kept[0].append(cells[0].strip())
+            heads = _tag(cells[-1], path, f"line {number}")
+        kept[0].append(cells[0])
         kept[1].append(heads or OUTSIDE)
     if kept[0]:
         if tags and not blank and len(kept[0]) > 1000:
@@ -124,9 +128,18 @@ def columns(text: str, path: Path | str, tags: bool = True) -> Iterator[Sentence
         yield kept
 
 
+def _cells(line: str) -> list[str]:
+    """What stands in the columns of a line: between tabs, if it has any, else between blanks. Other white space is part
+    of a word."""
+    if not line.strip():
+        return []
+    line = line.removesuffix("\r")
+    return [cell.strip(" ") for cell in line.split("\t")] if "\t" in line else [*filter(None, line.split(" "))]
+
+
 def lines(text: str, path: Path | str, tags: bool = True) -> Iterator[Sentence]:
     """The sentences of JSON lines; without `tags` only the words are wanted, and each gets O."""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # not at other ends of lines: JSON may hold them
         if not line.strip():
             continue
         try:
@@ -175,8 +188,16 @@ def splits(raw: Tagged, *, seed: int, valid: float, test: float, reading: Readin
     parts = {name: [_cut(sentence, reading.longest) for sentence in part] for name, part in raw.parts.items()}
     cut = sum(len(row) > reading.longest for part in raw.parts.values() for row, _ in part)
     found = _parted(parts, seed, valid, test, raw.name)
-    counts = Counter(form(word, reading.lower) for row, _ in found["train"] for word in row)
+    spelt = Counter(word for row, _ in found["train"] for word in row)
+    counts: Counter[str] = Counter()
+    written_as: dict[str, str] = {}  # how each form is written most often
+    for word, count in sorted(spelt.items(), key=lambda pair: (-pair[1], pair[0])):
+        counts[form(word, reading.lower)] += count
+        written_as.setdefault(form(word, reading.lower), word)
+    for special in (NOTHING, UNKNOWN):  # a word written so is one not known
+        counts.pop(special, None)
     vocabulary = [NOTHING, UNKNOWN, *words.vocabulary(counts, reading.vocabulary, reading.least)]
+    known = sum(counts[word] for word in vocabulary[2:]) / spelt.total()
     letters = Counter(letter for row, _ in found["train"] for word in row for letter in word)
     used = {name: set().union(*(tags for _, tags in part)) for name, part in found.items()}
     types = sorted({tag.partition("-")[2] for tags in used.values() for tag in tags if tag != OUTSIDE})
@@ -187,10 +208,11 @@ def splits(raw: Tagged, *, seed: int, valid: float, test: float, reading: Readin
         "data": raw.name,
         "lower": reading.lower,
         "vocabulary": vocabulary,
+        "spelt": {word: written_as[word] for word in vocabulary[2:] if written_as[word] != word},
         "once": sum(counts[word] == 1 for word in vocabulary[2:]),  # they are the last
         "letters": [NOTHING, UNKNOWN, *words.vocabulary(letters, len(letters), 1)],
         "target": {"kind": "tags", "name": "tag", "types": types, "scheme": told},
-        "told": _told(told, broken, cut, reading.longest),
+        "told": [*_told(told, broken, cut, reading.longest), words.told(len(vocabulary) - 2, 1 - known)],
         "examples": {name: len(part) for name, part in found.items()},
     }
     return Splits(spec, **{name: _columns(part, spec) for name, part in found.items()})
@@ -265,7 +287,7 @@ def _inputs(sentences: Sequence[Sequence[str]], spec: dict[str, Any]) -> dict[st
     facts = np.zeros((len(seen), 2 + LETTERS), np.int32)
     for word, place in seen.items():
         shown = word if len(word) <= LETTERS else f"{word[: LETTERS // 2]}{CUT}{word[1 - LETTERS // 2 :]}"
-        facts[place, 0] = known.get(form(word, spec["lower"]), 1)
+        facts[place, 0] = known.get(form(word, spec["lower"]), 1) or 1
         facts[place, 1] = capitals(word)
         facts[place, 2 : 2 + len(shown)] = [letter.get(each, 1) for each in shown]
     of_words = torch.from_numpy(facts)[rows.values.long()]  # (S, 2 + C)
@@ -277,16 +299,21 @@ def _inputs(sentences: Sequence[Sequence[str]], spec: dict[str, Any]) -> dict[st
 
 
 def read(inputs: Sequence[str], spec: dict[str, Any]) -> tuple[list[str], Batch]:
+    """Sentences as a batch. "ids" and "capitals" are (B, T) of int64, "letters" (B, T, C); "words" are the words."""
+    names, found = read_rows(inputs, spec)
+    return names, {name: column[:] for name, column in found.items()}
+
+
+def read_rows(inputs: Sequence[str], spec: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
     """Sentences that were typed, cut by the rule "words", or those of files of such names: columns, JSON lines, or text
-    with a sentence a line. "ids" and "capitals" are (B, T) of int64, "letters" (B, T, C); "words" are the words."""
+    with a sentence a line. "words" are lists, the other columns `Ragged`."""
     names: list[str] = []
     rows: list[list[str]] = []
     for typed in inputs:
         for name, row in _asked(typed):
             names.append(name)
             rows.append(row)
-    batch = {name: column[:] for name, column in _inputs(rows, spec).items()}
-    return names, {**batch, "words": rows}
+    return names, {**_inputs(rows, spec), "words": rows}
 
 
 def _asked(typed: str) -> Iterable[tuple[str, list[str]]]:
@@ -297,7 +324,7 @@ def _asked(typed: str) -> Iterable[tuple[str, list[str]]]:
     else:
         text = path.read_bytes().decode("utf-8-sig", "replace")
         if ending in RUNNING:
-            found = [(line.strip(), words.cut(line, "words")) for line in text.splitlines() if line.strip()]
+            found = [(line.strip(), words.cut(line, "words")) for line in text.split("\n") if line.strip()]
         else:
             form_of = lines if ending == ".jsonl" else columns
             found = [(" ".join(row), row) for row, _ in form_of(text, path, tags=False)]

@@ -89,6 +89,8 @@ def _words(raw: Text, reading: Reading, valid: float, test: float) -> Splits:
     vocabulary = list(reading.known) or special + commonest
     number = {word: place for place, word in enumerate(vocabulary)}
     table = torch.tensor([number.get(word, number[UNKNOWN]) for word in seen], dtype=torch.int32)
+    unknown = counts[(table == number[UNKNOWN]).numpy()].sum() / len(found["train"])
+    known = len(vocabulary) - sum(word in (UNKNOWN, END) for word in vocabulary)
     spec = {
         "kind": "text",
         "data": raw.name,
@@ -96,6 +98,7 @@ def _words(raw: Text, reading: Reading, valid: float, test: float) -> Splits:
         "rule": rule,
         "lower": reading.lower,
         "vocabulary": vocabulary,
+        "told": [f"Cut into words by the rule '{rule}'. {words.told(known, unknown)}"],
     }
     return _splits(spec, {name: table[torch.from_numpy(ids)] for name, ids in found.items()})
 

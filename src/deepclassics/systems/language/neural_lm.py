@@ -28,13 +28,14 @@ from torch import Tensor, nn
 from deepclassics.data import load
 from deepclassics.data.streams import Batch, Columns, Data, InOrder, Shuffled, Stream
 from deepclassics.data.words import END, Reading, Rule
+from deepclassics.layers.drawing import drawn
 from deepclassics.learn import Backprop, Learner, Scores, optimizer, untraced
 from deepclassics.loop import Plan
 from deepclassics.recipe import BatchSize, Clip, Course, Decay, Epochs, Picture, Published, Rate, Recipe, Share
 from deepclassics.recipe import Rule as Descent
 from deepclassics.schedules import NAMED
 from deepclassics.systems.language.ngram import Backoff, count, smooth
-from deepclassics.systems.language.rnn_lm import NEAREST, RARITY, Sampling, by_rarity, nearest
+from deepclassics.systems.language.rnn_lm import Sampling
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -76,12 +77,8 @@ class NeuralLM(nn.Module):
         `never` is not drawn."""
         text = torch.cat([ids.new_full((self.order - 1,), self.end), ids])
         for _ in range(length):
-            scores = self(text[None, len(text) - self.order + 1 :])[0].float()
-            scores[never] = -math.inf
-            drawn = (
-                scores.argmax()[None] if temperature == 0 else torch.multinomial((scores / temperature).softmax(0), 1)
-            )
-            text = torch.cat([text, drawn])
+            scores = self(text[None, len(text) - self.order + 1 :])[0]
+            text = torch.cat([text, drawn(scores, temperature, never)])
         return text[len(text) - length :]
 
 
@@ -127,8 +124,7 @@ class NeuralLMRecipe(Recipe):
             on="ptb",
             score="test/perplexity",
             value=140.2,
-            source="Mikolov 2012, thesis, table 4.1: feedforward NNLM, as quoted",
-            protocol={"order": 5, "vocabulary": 10_000},
+            source="Mikolov 2012, thesis, table 4.1: feedforward NNLM, second hand",
         ),
     )
 
@@ -150,7 +146,7 @@ class NeuralLMRecipe(Recipe):
     )
     rule: Rule = Field("auto", description="how texts are cut into words")
     lower: bool = Field(False, description="read capital letters as small ones")
-    vocabulary: int = Field(10_000, ge=1, description="so many commonest words are known")
+    vocabulary: int = Field(10_000, ge=2, description="so many commonest words are known")
     least: int = Field(2, ge=1, description="words that come less often are unknown")
     valid: Share = Field(0.05, description="share of the training text, its end, to choose by")
     test: Share = Field(0.1, description="share of the text, its end, to judge by, where the set has no test part")
@@ -207,7 +203,9 @@ class NeuralLMRecipe(Recipe):
     def pictures(self, evidence: "Evidence") -> list[Picture]:
         from deepclassics.data.kinds.text import decode
         from deepclassics.report import curves
+        from deepclassics.report.neighbours import NEAREST, families
         from deepclassics.report.passage import passage
+        from deepclassics.report.rarity import RARITY, by_rarity
 
         def samples() -> str:
             written = [(step, decode(tensors["text"], evidence.spec)) for step, tensors in evidence.snapshots]
@@ -224,9 +222,9 @@ class NeuralLMRecipe(Recipe):
                 found[f"counts, {self.counts}"] = counted.log()
             return by_rarity(words, found, train, evidence.spec["vocabulary"])
 
-        def families() -> str:
+        def close() -> str:
             assert isinstance(evidence.model, NeuralLM)
-            return nearest(evidence.model.embed.weight, evidence.spec["vocabulary"])
+            return families(evidence.model.embed.weight, evidence.spec["vocabulary"])
 
         return [
             curves.picture(evidence),
@@ -236,7 +234,7 @@ class NeuralLMRecipe(Recipe):
                 samples,
             ),
             Picture("Perplexity of common and of rare words", RARITY, rarity),
-            Picture("Words with the nearest embeddings", NEAREST, families),
+            Picture("Words with the nearest embeddings", NEAREST, close),
         ]
 
     def conclude(self, learner: Learner, data: Data) -> tuple[dict[str, float], list[str]]:

@@ -16,8 +16,12 @@ Conventions are those of SRILM (ngram-count, ngram -ppl): every line is a senten
 a mark <s> that is never predicted, and whose end is predicted as a word. <unk> is a word like any other. Kneser-Ney
 counts <s> among the contexts, and n-grams that begin with it keep their own counts, for nothing comes before them. By
 its defaults SRILM also leaves out n-grams of order 3 and above that come once: `--cutoff 1 1 2`, here for Good-Turing
-alone; for Kneser-Ney all are kept, as Chen and Goodman do. With that the four figures of Mikolov's table come out to
-the digit, and show that its "KN5" is SRILM's -kndiscount: the modified form, which is the default here.
+alone; for Kneser-Ney all are kept, as Chen and Goodman do. SRILM's -kndiscount is the modified form, the default here.
+So two figures of Mikolov's table come out to the digit, 165.2 of 3-grams by Good-Turing and 141.2 of 5-grams by
+Kneser-Ney, "KN5", which with one discount an order would be 143.5.
+
+A word of probability 0, which --smoothing none gives to much of a test text, makes loss and perplexity infinite: then
+they are not among the scores, but the share of such words, `zero`, and the `perplexity_of_possible`, that of the rest.
 
 Departures from the paper: Good-Turing's discounts that are not in (0, 1) are taken for 1, and a context that is left no
 mass for words never seen there counts one more, both as in SRILM. Where too few n-grams come once, twice and more to
@@ -32,14 +36,16 @@ Letters: T words of a text, V words of the vocabulary, M n-grams of an order, N 
 
 import math
 import re
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from deepclassics import arpa
@@ -63,7 +69,10 @@ ENDS = {"word": END, "character": "\n"}  # what ends a line
 WEIGHTS = tuple(k / 20 for k in range(11))  # of the cache in the mixture
 LARGEST = (1, 7)  # counts that Good-Turing discounts, of single words and of longer n-grams: SRILM's
 SURE = 20  # n-grams that come r times: of fewer, r* is chance
+HIGHEST = 1.5  # r*/r that is drawn: a count is not worth more than itself but by chance
 NONE = 1e-9  # of a probability: nothing, but for rounding
+SPECIAL = re.compile(r"\s|^<(?=(?:s|/s|UNK)>\Z)|<(?=U\+)")  # characters that words in ARPA files must not hold
+NUMBERED = re.compile(r"<U\+([0-9A-F]{4,6})>")  # what stands there for them
 
 
 @dataclass(frozen=True)
@@ -135,7 +144,9 @@ def smooth(
 ) -> tuple[list[Listed], list[str]]:
     """Probabilities that sum to 1 after every context, in the form of backing off, and what is to be told of them.
 
-    p(w | h) is that of hw where it is listed, else the backoff of h times p(w | h without its first word).
+    p(w | h) is that of hw where it is listed, else the backoff of h times p(w | h without its first word). `cutoff`
+    says how often n-grams of order 1, 2, ... must come to be kept, its last number for all above; what the others had
+    goes by way of the backoff. Words are all kept, so the first number is not used.
     """
     words, top = len(grams[0]), len(grams)
     below = np.full(1, 1 / words)  # probabilities one order lower, of all that was counted
@@ -163,7 +174,7 @@ def smooth(
             discount = good_turing(counts, LARGEST[length > 1])
             found = discount[np.minimum(counts, len(discount) - 1)] * counts / share
             kept &= counts > 0
-            found, rest = _rest(these.prefix, found, lower, kept, total)
+            found, rest = _rest(these.prefix, found, lower, kept, total, True)
         else:
             discount, plain = kneser_ney(counts, smoothing == "modified")
             if plain:
@@ -172,8 +183,8 @@ def smooth(
             weight = np.bincount(these.prefix, taken, contexts) / np.where(met, total, 1)
             found = (counts - taken) / share + weight[these.prefix] * lower
             rest = np.where(met, weight, 1.0)
-            if not kept.all():
-                found, rest = _rest(these.prefix, found, lower, kept, total)
+        if smoothing != "good-turing" and not kept.all():
+            found, rest = _rest(these.prefix, found, lower, kept, total, smoothing != "none")
         below = np.where(kept, found, rest[these.prefix] * lower)
         probability.append(below)
         backoff.append(rest)
@@ -191,17 +202,26 @@ def smooth(
 
 
 def _rest(
-    prefix: np.ndarray, found: np.ndarray, lower: np.ndarray, kept: np.ndarray, total: np.ndarray
+    prefix: np.ndarray, found: np.ndarray, lower: np.ndarray, kept: np.ndarray, total: np.ndarray, spare: bool
 ) -> tuple[np.ndarray, np.ndarray]:  # (M,), (M,), (M,), (M,), (contexts,) -> (M,), (contexts,)
-    """The probabilities of those n-grams that are kept, and each context's backoff, so that they sum to 1."""
+    """The probabilities of those n-grams that are kept, and each context's backoff, so that they sum to 1.
+
+    `spare`: whether a context that is left no mass for words never seen there counts one more.
+    """
     contexts = len(total)
     seen = np.bincount(prefix[kept], found[kept], contexts)
     below = np.bincount(prefix[kept], lower[kept], contexts)
     covered = below > 1 - NONE  # all words come after it
     spent = (seen > 1 - NONE) & ~covered
-    scale = np.where(covered & (seen > 0), 1 / np.where(seen > 0, seen, 1), np.where(spent, total / (total + 1), 1.0))
-    left = np.where(covered, 0.0, 1 - seen * scale)
+    most = total / (total + 1) if spare else np.ones(contexts)
+    scale = np.where(covered & (seen > 0), 1 / np.where(seen > 0, seen, 1), np.where(spent, most, 1.0))
+    left = np.where(covered | (spent & (not spare)), 0.0, 1 - seen * scale)
     return found * scale[prefix], left / np.where(covered, 1.0, 1 - below)
+
+
+def usual(smoothing: str) -> tuple[int, ...]:
+    """The cutoff of a smoothing where none is given."""
+    return (1, 1, 2) if smoothing == "good-turing" else (1,)
 
 
 def good_turing(counts: np.ndarray, largest: int) -> np.ndarray:  # (M,) -> (largest + 2,)
@@ -435,23 +455,37 @@ def _place(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 
 def known(words: Sequence[str], unit: str) -> tuple[str, ...]:
-    """The vocabulary of an ARPA file of such words, <unk> among them: END stands for both <s> and </s>."""
-    found = [_name(word, unit) for word in words if word != arpa.BEGIN]
+    """The vocabulary of an ARPA file of such words, <unk> among them: END stands for both <s> and </s>.
+
+    Raises:
+        UserError: two words of the file mean the same, as <unk> and <UNK> do.
+    """
+    found: dict[str, str] = {}
+    for word in words:
+        if word != arpa.BEGIN and (other := found.setdefault(_name(word, unit), word)) != word:
+            raise UserError(
+                f"The words of an ARPA file must differ; '{other}' and '{word}' both stand for "
+                f"{_name(word, unit)!r}. Leave one of them out of it."
+            )
     return tuple(found if UNKNOWN in found else [UNKNOWN, *found])
 
 
 def _name(word: str, unit: str) -> str:
     if word == arpa.STOP:
         return ENDS[unit]
-    return UNKNOWN if word == "<UNK>" else re.sub(r"<U\+([0-9A-F]{4,6})>", lambda found: chr(int(found[1], 16)), word)
+    return UNKNOWN if word == "<UNK>" else NUMBERED.sub(_character, word)
+
+
+def _character(found: re.Match[str]) -> str:
+    """The character of that number; what is none, as <U+FFFFFF> and halves of a pair, stays as it is."""
+    number = int(found[1], 16)
+    return found[0] if number > sys.maxunicode or 0xD800 <= number <= 0xDFFF else chr(number)
 
 
 def escaped(word: str) -> str:
-    """A word as ARPA files can hold it: blanks, and the first letter of what is called as a mark of theirs, by their
-    numbers, <U+0020>."""
-    if word in (arpa.BEGIN, arpa.STOP):
-        return f"<U+{ord(word[0]):04X}>{word[1:]}"
-    return re.sub(r"\s", lambda found: f"<U+{ord(found[0]):04X}>", word)
+    """A word as ARPA files can hold it: blanks by their numbers, <U+0020>, and so the first letter of what is called
+    as a mark of theirs, or looks like such a number."""
+    return SPECIAL.sub(lambda found: f"<U+{ord(found[0]):04X}>", word)
 
 
 # --- scores
@@ -479,10 +513,22 @@ class Counting(Learner):
 
 
 def scores(probability: Tensor) -> Scores:  # (T,)
-    """The mean loss in nats a word, the perplexity, and bits a word; words of probability 0 are left out of them."""
-    some = probability[probability > 0]
-    loss = -some.log().mean() if len(some) else torch.zeros((), dtype=torch.float64, device=probability.device)
-    return {"loss": loss, "perplexity": loss.exp(), "bits": loss / math.log(2)}
+    """The mean loss in nats a word, the perplexity, and bits a word.
+
+    Where words have probability 0 these are infinite, and others stand for them, under other names: nobody shall
+    compare them with those of a model that gives every word a chance.
+    """
+    loss = mean_loss(probability)
+    if loss.isfinite():
+        return {"loss": loss, "perplexity": loss.exp(), "bits": loss / math.log(2)}
+    possible = probability[probability > 0]
+    found = {"zero": (probability == 0).double().mean()}
+    return found | ({"perplexity_of_possible": mean_loss(possible).exp()} if len(possible) else {})
+
+
+def mean_loss(probability: Tensor) -> Tensor:  # (T,) -> ()
+    """In nats a word, infinite where a word has probability 0."""
+    return -probability.log().mean()
 
 
 def recent(ids: Tensor, words: int) -> Tensor:  # (T,) -> (T,) of float64
@@ -541,8 +587,8 @@ class NgramRecipe(Recipe):
     k: float = Field(0.01, gt=0, description="what add-k adds to every count")
     cutoff: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (),
-        description="times an n-gram of order 1, 2, ... must come to be kept, the last number for all above; none: "
-        "1 1 2 for good-turing, as SRILM, else 1",
+        description="times an n-gram of order 1, 2, ... must come to be kept, the last number for all above, the first "
+        "always 1; none: 1 1 2 for good-turing, as SRILM, else 1",
     )
     unit: Literal["word", "character"] = Field("word", description="what is counted")
     from_: str | None = Field(None, description="an ARPA file of a model to be judged, instead of counting")
@@ -555,11 +601,36 @@ class NgramRecipe(Recipe):
     valid: Share = Field(0.05, description="share of the training text, its end, to choose by")
     test: Share = Field(0.1, description="share of the text, its end, to judge by, where the set has no test part")
 
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.cutoff and self.cutoff[0] != 1:
+            raise ValueError(
+                f"cutoff must begin with 1, as for smoothing all words are kept; got "
+                f"{' '.join(map(str, self.cutoff))}. To take rare words for unknown give --least."
+            )
+        if self.from_ is not None:
+            self._refuse(
+                ("order", "smoothing", "k", "cutoff", "vocabulary", "least"),
+                "with --from: the model is that of the ARPA file, and so are the words that it knows",
+            )
+        if self.unit == "character":
+            self._refuse(
+                ("rule", "lower", "vocabulary", "least"),
+                "with --unit character: characters are read as they are, and all are known",
+            )
+        return self
+
+    def _refuse(self, knobs: Sequence[str], why: str) -> None:
+        """Knobs that would have no effect."""
+        given = [f"--{name}" for name in knobs if getattr(self, name) != type(self).model_fields[name].default]
+        if given:
+            raise ValueError(f"{' and '.join(given)} must be left out {why}.")
+
     def load(self) -> Data:
         if self.from_ is None:
             return self._load((), self.order)
-        path = Path(self.from_)
-        return self._load(known(arpa.read(path, 1)[0], self.unit), len(arpa.counts(path)))
+        words, orders = arpa.outline(Path(self.from_))
+        return self._load(known(words, self.unit), orders)
 
     def reload(self, spec: dict[str, Any]) -> Data:
         return self.load() if self.from_ is None else self._load(tuple(spec["vocabulary"]), spec["order"])
@@ -605,7 +676,7 @@ class NgramRecipe(Recipe):
 
     def kept(self) -> tuple[int, ...]:
         """How often n-grams must come, order by order."""
-        return self.cutoff or ((1, 1, 2) if self.smoothing == "good-turing" else (1,))
+        return self.cutoff or usual(self.smoothing)
 
     def chosen(self, spec: dict[str, Any]) -> dict[str, Any]:
         if self.from_ is not None:
@@ -656,29 +727,34 @@ class NgramRecipe(Recipe):
         if UNKNOWN in data.spec["vocabulary"]:
             unknown = ids == data.spec["vocabulary"].index(UNKNOWN)
             found["test/unknown"] = float(unknown.double().mean())
-            if unknown.any() and not unknown.all():
-                found["test/perplexity_of_known"] = float(scores(probability[~unknown])["perplexity"])
+            others = float(mean_loss(probability[~unknown]).exp())
+            if unknown.any() and math.isfinite(others):
+                found["test/perplexity_of_known"] = others
                 remarks.append(
                     f"{found['test/unknown']:.1%} of the test words are {UNKNOWN}, a word like any other here; the "
                     f"perplexity of the others is {found['test/perplexity_of_known']:.1f}."
                 )
         if (zero := float((probability == 0).double().mean())) > 0:
-            found["test/zero"] = zero
             remarks.append(
-                f"{zero:.1%} of the test text has probability 0, so its perplexity is infinite: the scores are those "
-                f"of the rest."
+                f"{zero:.1%} of the test text has probability 0, so its perplexity is infinite; that of the rest says "
+                f"nothing beside other models'."
             )
         if self.cache and data.valid is not None:
             chosen = data.valid.at(0)["ids"]
             one, other = model(chosen)[0], recent(chosen, self.cache)
-            losses = [scores((1 - w) * one + w * other)["loss"] for w in WEIGHTS]
-            weight = WEIGHTS[int(torch.stack(losses).argmin())]
-            mixed = (1 - weight) * probability + weight * recent(ids, self.cache)
-            found["test/perplexity_with_cache"] = float(scores(mixed)["perplexity"])
-            remarks.append(
-                f"With a cache of the last {self.cache} {unit}s, of weight {weight:g}, which is best on the validation "
-                f"text, the test perplexity is {found['test/perplexity_with_cache']:.1f}."
-            )
+            losses = torch.stack([mean_loss((1 - w) * one + w * other) for w in WEIGHTS])
+            weight = WEIGHTS[int(losses.argmin())]
+            perplexity = float(mean_loss((1 - weight) * probability + weight * recent(ids, self.cache)).exp())
+            if math.isfinite(float(losses.min())) and math.isfinite(perplexity):
+                found["test/perplexity_with_cache"] = perplexity
+                remarks.append(
+                    f"With a cache of the last {self.cache} {unit}s, of weight {weight:g}, which is best on the "
+                    f"validation text, the test perplexity is {perplexity:.1f}."
+                )
+            else:
+                remarks.append(
+                    f"With a cache of the last {self.cache} {unit}s some still have probability 0: it is not judged."
+                )
         return found, remarks
 
     def pictures(self, evidence: "Evidence") -> list[Picture]:
@@ -694,6 +770,7 @@ class NgramRecipe(Recipe):
             assert isinstance(found, Backoff)
             return found
 
+        @cache
         def grams() -> list[Grams]:
             return count(text("train"), model().vocabulary, model().end, model().order)
 
@@ -711,15 +788,20 @@ class NgramRecipe(Recipe):
         return [
             Picture(
                 "Perplexity by order and smoothing",
-                f"Of the test text, by models of the same counts; add-k with k = {self.k:g}, cutoffs as by default. "
-                f"A ring marks this run. Without smoothing the perplexity is infinite.",
-                lambda: by_order(text("train"), text("test"), model(), self.smoothing, self.k),
+                f"Of the test text, by models of the same counts; add-k with k = {self.k:g}. "
+                + (
+                    "Without smoothing, as in this run, the perplexity is infinite."
+                    if self.smoothing == "none"
+                    else "A ring marks this run, and its cutoff is that of its line; the others have theirs by default."
+                ),
+                lambda: by_order(grams(), text("test"), model(), self.smoothing, self.k, self.kept()),
             ),
             Picture(
                 "Counts of counts",
                 "Left: how many n-grams come r times; a straight line is Zipf's law. Right: Good and Turing's estimate "
                 "of what a count is worth in another text of the same length, r* = (r + 1) n(r+1) / n(r), as a share "
-                "of r; the dashed line is the one discount of Kneser and Ney, for the highest order.",
+                "of r, for orders above 1, as rare words are unknown in many texts; the dashed line: the one discount "
+                "of Kneser and Ney, for the highest order.",
                 lambda: counts_of_counts(grams()),
             ),
             said,
@@ -729,21 +811,23 @@ class NgramRecipe(Recipe):
 # --- pictures
 
 
-def by_order(train: np.ndarray, test: np.ndarray, model: Backoff, smoothing: str, k: float) -> "Figure":
-    """The test perplexity of orders 1 ... N by four smoothings; of the run's own a ring at its order."""
+def by_order(
+    grams: Sequence[Grams], test: np.ndarray, model: Backoff, smoothing: str, k: float, cutoff: Sequence[int]
+) -> "Figure":
+    """The test perplexity of orders 1 ... N by four smoothings. A ring marks the run's own, which has its cutoff."""
     from deepclassics.report.style import grid, marks, sheet
 
-    grams = count(train, model.vocabulary, model.end, model.order)
     orders = range(1, model.order + 1)
     figure = sheet(6.4, 3.6)
     panel = figure.subplots()
     ways: tuple[Smoothing, ...] = ("add-k", "good-turing", "kneser-ney", "modified")
     for way, (colour, marker) in zip(ways, marks(len(ways)), strict=True):
         values = []
+        least = cutoff if way == smoothing else usual(way)
         for order in orders:
             tried = Backoff(model.vocabulary, model.end, order)
-            tried.take(smooth(grams[:order], way, k, (1, 1, 2) if way == "good-turing" else (1,))[0])
-            values.append(float(scores(tried(torch.from_numpy(test))[0])["perplexity"]))
+            tried.take(smooth(grams[:order], way, k, least)[0])
+            values.append(float(mean_loss(tried(torch.from_numpy(test))[0]).exp()))
         panel.plot(orders, values, color=colour, marker=marker, markersize=4,
                    label=f"{way}: {min(values):.4g}")  # fmt: skip
         if way == smoothing:
@@ -759,7 +843,7 @@ def by_order(train: np.ndarray, test: np.ndarray, model: Backoff, smoothing: str
 
 
 def counts_of_counts(grams: Sequence[Grams]) -> "Figure":
-    """n_r over r of every order, and Good-Turing's r*/r."""
+    """n_r over r of every order, and Good-Turing's r*/r of all but single words: rare ones are <unk> in many texts."""
     from deepclassics.report.style import FAINT, grid, marks, sheet
 
     figure = sheet(7.6, 3.4)
@@ -770,7 +854,9 @@ def counts_of_counts(grams: Sequence[Grams]) -> "Figure":
         left.plot(r, n[r], linestyle="", marker=marker, markersize=2.5, color=colour, label=f"order {order}")
         few = np.arange(1, min(11, len(n) - 1))
         few = few[n[few] >= SURE]
-        right.plot(few, (few + 1) * n[few + 1] / n[few] / few, color=colour, marker=marker, markersize=3.5)
+        worth = (few + 1) * n[few + 1] / n[few] / few
+        if order > 1:
+            right.plot(few, np.where(worth <= HIGHEST, worth, np.nan), color=colour, marker=marker, markersize=3.5)
     discount = kneser_ney(grams[-1].count, modified=False)[0][1]
     few = np.arange(1, 11)
     right.plot(few, (few - discount) / few, "--", color=FAINT, label=f"(r − {discount:.2f}) / r")
@@ -783,7 +869,7 @@ def counts_of_counts(grams: Sequence[Grams]) -> "Figure":
     left.legend()
     right.set_xlabel("r")
     right.set_ylabel("r* / r")
-    right.set_ylim(0, 1.5)
+    right.set_ylim(0, HIGHEST)
     right.legend()
     for panel in (left, right):
         grid(panel)
