@@ -60,7 +60,7 @@ def theirs(recipe: NgramRecipe, words: int, seconds: float) -> tuple[float, floa
     assert data.test is not None
     ids = data.train.at(0)["ids"].numpy()[:words]
     train, test = (lines(part, model.end) for part in (ids, data.test.at(0)["ids"].numpy()))
-    if recipe.smoothing == "add-k":
+    if recipe.method == "add-k":
         lm = Lidstone(K, recipe.order)
     else:
         grams = count(ids, model.vocabulary, model.end, recipe.order)
@@ -88,7 +88,7 @@ def page(options: argparse.Namespace) -> str:
     assert issubclass(kind, NgramRecipe)
     rows = []
     for smoothing in ("add-k", "kneser-ney"):
-        recipe = kind(data=options.data, order=options.order, smoothing=smoothing, k=K)
+        recipe = kind(data=options.data, order=options.order, method=smoothing, smoothing=K)
         rounds = [ours(recipe, options.words) for _ in range(3)]
         trained, rate = (float(np.median([each[part] for each in rounds])) for part in (0, 1))
         if not beside:
@@ -111,7 +111,7 @@ def page(options: argparse.Namespace) -> str:
         "|---|---|---|---|---|---|---|",
         *rows,
         "",
-        f"On all of the training text, by the defaults (order {whole.order}, {whole.smoothing}), training takes "
+        f"On all of the training text, by the defaults (order {whole.order}, {whole.method}), training takes "
         f"{trained:.2f} s, {rate:,.0f} test words are scored a second, and the test perplexity is {perplexity:.1f}.",
     ]
     return "\n".join(lines) + "\n"

@@ -29,7 +29,7 @@ OTHER_KNOBS: dict[str, list[dict[str, Any]]] = {
         {"towers": 2, "width": 0.125, "dense": 16, "mirror": "on", "crop": 2},
         {"size": 70, "batch": 8, "width": 0.05, "dense": 16, "stem": "large", "optimizer": "adam", "lr": 0.001},
     ],
-    "backprop": [{"data": "bp_two", "order": "notes"}, {"data": "bp_letters", "epochs": 20}],
+    "backprop": [{"data": "bp_two", "sequence": "notes"}, {"data": "bp_letters", "epochs": 20}],
     "boolean": [{"method": "xor-chain"}, {"method": "hybrid", "block": 2}],
     "cbow": [
         {"method": "skipgram", "output": "hierarchical", "embedding": 10, "batch": 3000, "phrases": 1},
@@ -73,7 +73,7 @@ OTHER_KNOBS: dict[str, list[dict[str, Any]]] = {
     ],
     "neural_lm": [{"direct": True, "order": 3, "embedding": 8, "hidden": 8, "optimizer": "momentum", "lr": 0.1}],
     "neuron": [{"data": "a ^ b", "solution": "two"}],
-    "ngram": [{"data": "hello", "order": 2, "smoothing": "none"}, {"unit": "character", "smoothing": "kneser-ney"}],
+    "ngram": [{"data": "hello", "order": 2, "method": "none"}, {"unit": "character", "method": "kneser-ney"}],
     "perceptron": [{"rule": "pm"}, {"data": "digits", "lr": 0.1}],
     "pulses": [{"method": "relu"}, {"data": "hills", "method": "cylinders"}],
     "rbm": [{"hidden": 16, "method": "pcd", "k": 2, "l2": 0.001}, {"hidden": 16, "pixels": "probabilities"}],
@@ -91,7 +91,7 @@ OTHER_KNOBS: dict[str, list[dict[str, Any]]] = {
         {"output": "softmax", "scheme": "BIO", "cell": "gru", "capitals": 0, "hidden": 9, "layers": 2},
         {"filters": 0, "optimizer": "sgd", "lr": 0.1, "warmup": 0.2, "hidden": 9, "batch": 7},
     ],
-    "textcnn": [{"windows": (1, 2), "maps": 5, "embedding": 7, "norm": None, "rule": "english", "fold": 3}],
+    "textcnn": [{"windows": (1, 2), "maps": 5, "embedding": 7, "max_norm": None, "rule": "english", "fold": 3}],
     "vgg": [{"width": 0.125, "dense": 16, "norm": False, "depth": 13, "dropout": 0.0}],
     "wirings": [{"data": "adding", "length": 10, "cell": "gru", "layers": 2}, {"data": "film", "cell": "peephole"}],
 }  # fmt: skip

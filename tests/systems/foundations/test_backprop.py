@@ -156,7 +156,7 @@ def test_n001_bp_example_as_printed_is_the_order_of_the_notes_rounded_at_every_l
 def test_c146_bp_example_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for order, after in (("correct", 0.18201858326429421), ("notes", 0.18203120274604656)):
         with pytest.raises(SystemExit) as end:
-            cli.main(["run", "backprop", "--order", order, "--out", str(tmp_path / order)])
+            cli.main(["run", "backprop", "--sequence", order, "--out", str(tmp_path / order)])
         assert end.value.code == 0
         out = capsys.readouterr().out
         scores = Run.open(tmp_path / order).result()["scores"]
@@ -656,7 +656,7 @@ def test_a_users_network_runs_and_is_reported_and_asked(tmp_path: Path, capsys: 
     result = carry_out(recipe, tmp_path / "run", HOST)
     assert result["steps"] == 3
     assert result["scores"]["test/loss"] < result["scores"]["train/loss"]
-    assert any("with --order correct" in remark for remark in result["remarks"])
+    assert any("with --sequence correct" in remark for remark in result["remarks"])
     text = page.write(Run.open(tmp_path / "run")).read_text()
     assert "Update 1, drawn" in text
     assert "Update 3, every number" in text
@@ -714,7 +714,7 @@ def test_two_ranks_in_the_notes_order_see_the_whole_batch(forks: Any, tmp_path: 
     units = network.splits(raw, seed=0, valid=0, test=0).spec["units"]
     rows = [{"inputs": x, "target": t} for x, t in zip(raw.x.tolist(), raw.target.tolist(), strict=True)]
     (tmp_path / "net.json").write_text(json.dumps({"inputs": ["a", "b"], "units": units, "examples": rows}))
-    knobs = {"data": str(tmp_path / "net.json"), "batch": 4, "order": "notes"}
+    knobs = {"data": str(tmp_path / "net.json"), "batch": 4, "sequence": "notes"}
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

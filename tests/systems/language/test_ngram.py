@@ -393,7 +393,7 @@ def test_predict_goes_on_and_tells_the_likeliest_words(small_run: Path, capsys: 
 @pytest.mark.parametrize("smoothing", SMOOTHINGS)
 def test_names_are_made_letter_by_letter(smoothing: str, tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_text("anna\nanne\nhanna\njohanna\nhannes\n" * 60)
-    recipe = find("ngram")(data=str(tmp_path / "names.txt"), unit="character", order=4, smoothing=smoothing)
+    recipe = find("ngram")(data=str(tmp_path / "names.txt"), unit="character", order=4, method=smoothing)
     result = carry_out(recipe, tmp_path / "run", HOST)
     assert result["scores"]["test/loss"] < 0.5
     again = find("ngram")(
@@ -417,7 +417,7 @@ def test_its_pictures_can_be_drawn_and_count_the_text_once(small_run: Path, monk
 
 
 @pytest.mark.parametrize(
-    "knobs", [{"cutoff": (1, 2)}, {"smoothing": "good-turing"}, {"smoothing": "add-k", "cutoff": (1, 1, 3)}]
+    "knobs", [{"cutoff": (1, 2)}, {"method": "good-turing"}, {"method": "add-k", "cutoff": (1, 1, 3)}]
 )
 def test_the_ring_marks_the_run_itself(knobs: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text(
@@ -433,7 +433,7 @@ def test_the_ring_marks_the_run_itself(knobs: dict[str, Any], tmp_path: Path) ->
 
 def test_words_of_probability_zero_are_told_and_no_mean_leaves_them_out(tmp_path: Path) -> None:
     """An infinite perplexity must not stand beside finite ones as that of the words that were possible."""
-    result = carry_out(find("ngram")(smoothing="none", arpa=False), tmp_path / "run", HOST)
+    result = carry_out(find("ngram")(method="none", arpa=False), tmp_path / "run", HOST)
     scores = result["scores"]
     assert 0 < scores["test/zero"] < 1
     assert not {"test/perplexity", "test/loss", "test/bits", "test/perplexity_with_cache"} & scores.keys()
@@ -452,7 +452,7 @@ def test_the_weight_of_the_cache_is_chosen_over_all_words(tmp_path: Path) -> Non
     lines = ["a b c", "b c a", "c a b"] * 200  # of four words with their ends: the last 60 to test, 54 before to choose
     lines[500:510] = lines[560:570] = ["c b a"] * 10
     (tmp_path / "text.txt").write_text("\n".join(lines))
-    recipe = find("ngram")(data=str(tmp_path / "text.txt"), smoothing="none", order=2, cache=20, valid=0.1, test=0.1)
+    recipe = find("ngram")(data=str(tmp_path / "text.txt"), method="none", order=2, cache=20, valid=0.1, test=0.1)
     result = carry_out(recipe, tmp_path / "run", HOST)
     assert 0 < result["scores"]["valid/zero"] < 0.2
     assert math.isfinite(result["scores"]["test/perplexity_with_cache"])
@@ -481,7 +481,10 @@ def test_scores_are_named_for_what_they_are() -> None:
         ({"unit": "character", "rule": "words", "least": 2}, "--rule and --least must be left out with --unit"),
         ({"unit": "character", "vocabulary": 50}, "--vocabulary must be left out with --unit character"),
         ({"from_": "m.arpa", "order": 3, "cutoff": (1, 2)}, "--order and --cutoff must be left out with --from"),
-        ({"from_": "m.arpa", "smoothing": "none", "k": 1}, "--smoothing and --k must be left out with --from"),
+        (
+            {"from_": "m.arpa", "method": "none", "smoothing": 1},
+            "--method and --smoothing must be left out with --from",
+        ),
         ({"from_": "m.arpa", "vocabulary": 9, "least": 2}, "--vocabulary and --least must be left out with --from"),
     ],
 )
@@ -515,7 +518,7 @@ def test_the_published_figures_on_ptb(
     order: int, smoothing: str, published: float, within: float, mirror: Path
 ) -> None:
     """Mikolov 2012, table 4.1."""
-    recipe = find("ngram")(data="ptb", order=order, smoothing=smoothing)
+    recipe = find("ngram")(data="ptb", order=order, method=smoothing)
     data = recipe.load()
     made = recipe.model(data.spec)
     learner = recipe.learner(made)

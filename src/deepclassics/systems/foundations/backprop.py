@@ -12,8 +12,8 @@ With E the loss, z the sums and w⁺ the new weights:
 - weights: -∂E/∂w_ji = δ_j out_i, the value at the source times the signal at the target, and w⁺ = w + lr δ_j out_i. A
   bias is the weight of a source that is always 1.
 
-Hidden deltas come from the weights as they were (`--order correct`). The notes' worked example takes weights that are
-updated already (`--order notes`), which is not the gradient of any loss; the remarks tell the difference it makes.
+Hidden deltas come from the weights as they were (`--sequence correct`). The notes' worked example takes weights that
+are updated already (`--sequence notes`), which is not the gradient of any loss; the remarks tell the difference it makes.
 
 Source: D. Rumelhart, G. Hinton, R. Williams, Learning representations by back-propagating errors, Nature 323 (1986).
 Notes: S082 to S101, N001, N042, N068; C146, C183, C184; errata E065, E066, E068 to E071.
@@ -22,8 +22,8 @@ Departures from the paper: a rate without momentum, one example an update unless
 only one of layers; cross entropy too; and scores without a target, as the notes' fourth file has them: they are raised,
 so that δ is +∂ŷ/∂z as printed there.
 
-Expected: bp_example, the error t - out of the output goes from -0.190283 to -0.182019, with --order notes to -0.182031;
-the notes, who round at every line, print -0.18205. Gradients equal autograd's, and Jacobians built entry by entry equal
+Expected: bp_example, the error t - out of the output goes from -0.190283 to -0.182019, with --sequence notes to
+-0.182031; the notes, who round at every line, print -0.18205. Gradients equal autograd's, and Jacobians built entry by entry equal
 their Kronecker form, to 1e-12. The backward passes of batch normalisation, convolution and softmax with cross entropy,
 written out in `gradients.py`, `convolution.py` and `losses.py` of `layers`, are held against autograd in every report,
 to 1e-10.
@@ -414,12 +414,12 @@ class BackpropRecipe(Recipe):
             score="test/error",
             value=0.18205,
             source="the notes, worked example (N001)",
-            protocol={"order": "notes", "rounding": "2 to 4 digits at every line"},
+            protocol={"sequence": "notes", "rounding": "2 to 4 digits at every line"},
         ),
     )
 
     data: str = Field("bp_example", description="a named network, a .json of your own, or the folder of a run of mlp")
-    order: Literal["correct", "notes"] | None = Field(
+    sequence: Literal["correct", "notes"] | None = Field(
         None, description="hidden deltas from the old weights (correct) or from the updated ones (notes); none: its own"
     )
     lr: float | None = Field(None, gt=0, description="learning rate; none: the network's own")
@@ -440,7 +440,7 @@ class BackpropRecipe(Recipe):
 
     def learner(self, model: nn.Module) -> BackpropLearner:
         assert isinstance(model, Net)
-        return BackpropLearner(model, self.lr or model.lr, self.order or model.order)
+        return BackpropLearner(model, self.lr or model.lr, self.sequence or model.order)
 
     def plan(self, data: Data) -> Plan:
         return Plan.passes(self.epochs, data.train)
@@ -511,7 +511,7 @@ class BackpropRecipe(Recipe):
         return found
 
     def protocol(self, spec: dict[str, Any]) -> dict[str, Any]:
-        return {"order": self.order or spec["order"], "rounding": "none"}
+        return {"sequence": self.sequence or spec["order"], "rounding": "none"}
 
 
 def errors(learner: BackpropLearner, batch: Batch, spec: dict[str, Any]) -> list[str]:
@@ -530,7 +530,7 @@ def errors(learner: BackpropLearner, batch: Batch, spec: dict[str, Any]) -> list
         before, after, instead = (target[0] - out for out in (before, after, instead))
     what = "output" if target is None else "error (target minus output)"
     found = [
-        f"{name}: {what} {float(one):.6g} before the update, {float(two):.6g} after it; with --order {other} "
+        f"{name}: {what} {float(one):.6g} before the update, {float(two):.6g} after it; with --sequence {other} "
         f"{float(three):.6g}."
         for name, one, two, three in list(zip(spec["outputs"], before, after, instead, strict=True))[:OUTPUTS]
     ]

@@ -20,7 +20,7 @@ alone; for Kneser-Ney all are kept, as Chen and Goodman do. SRILM's -kndiscount 
 So two figures of Mikolov's table come out to the digit, 165.2 of 3-grams by Good-Turing and 141.2 of 5-grams by
 Kneser-Ney, "KN5", which with one discount an order would be 143.5.
 
-A word of probability 0, which --smoothing none gives to much of a test text, makes loss and perplexity infinite: then
+A word of probability 0, which --method none gives to much of a test text, makes loss and perplexity infinite: then
 they are not among the scores, but the share of such words, `zero`, and the `perplexity_of_possible`, that of the rest.
 
 Departures from the paper: Good-Turing's discounts that are not in (0, 1) are taken for 1, and a context that is left no
@@ -28,7 +28,7 @@ mass for words never seen there counts one more, both as in SRILM. Where too few
 tell the discounts of Kneser-Ney, they are 1/2, 1 and 3/2, as in KenLM.
 
 Expected: pydocs, test perplexity 15.1, for its last tenth repeats much of the rest, in a second or two. ptb, in some
-seconds: 141.2, and 127.9 with a cache of 500 words; --smoothing kneser-ney 143.5; --order 3 --smoothing good-turing
+seconds: 141.2, and 127.9 with a cache of 500 words; --method kneser-ney 143.5; --order 3 --method good-turing
 165.2. Published: 141.2, 165.2, and 125.7 with a cache whose size is not told.
 
 Letters: T words of a text, V words of the vocabulary, M n-grams of an order, N the highest order.
@@ -563,7 +563,7 @@ class NgramRecipe(Recipe):
             score="test/perplexity",
             value=165.2,
             source="T. Mikolov, Statistical language models based on neural networks (2012), table 4.1, by SRILM",
-            when={"order": 3, "smoothing": "good-turing", "from_": None},
+            when={"order": 3, "method": "good-turing", "from_": None},
         ),
         *(
             Published(
@@ -572,19 +572,19 @@ class NgramRecipe(Recipe):
                 value=141.2,
                 source="T. Mikolov, Statistical language models based on neural networks (2012), table 4.1, KN5 by "
                 "SRILM, whose -kndiscount is the modified form",
-                protocol={"smoothing": "modified"},
-                when={"order": 5, "smoothing": smoothing, "from_": None},
+                protocol={"method": "modified"},
+                when={"order": 5, "method": method, "from_": None},
             )
-            for smoothing in ("kneser-ney", "modified")
+            for method in ("kneser-ney", "modified")
         ),
     )
 
     data: str = Field("pydocs", description="a named set of text, a text file, or a folder of them")
     order: int = Field(5, ge=1, le=10, description="words of the longest n-grams")
-    smoothing: Smoothing = Field(
-        "modified", description="how counts become probabilities; kneser-ney has one discount an order, modified three"
+    method: Smoothing = Field(
+        "modified", description="of smoothing the counts; kneser-ney has one discount an order, modified three"
     )
-    k: float = Field(0.01, gt=0, description="what add-k adds to every count")
+    smoothing: float = Field(0.01, gt=0, description="added to the counts of every n-gram, by add-k")
     cutoff: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (),
         description="times an n-gram of order 1, 2, ... must come to be kept, the last number for all above, the first "
@@ -610,7 +610,7 @@ class NgramRecipe(Recipe):
             )
         if self.from_ is not None:
             self._refuse(
-                ("order", "smoothing", "k", "cutoff", "vocabulary", "least"),
+                ("order", "method", "smoothing", "cutoff", "vocabulary", "least"),
                 "with --from: the model is that of the ARPA file, and so are the words that it knows",
             )
         if self.unit == "character":
@@ -672,11 +672,11 @@ class NgramRecipe(Recipe):
             words, sections = arpa.read(Path(self.from_))
             return imported(known(words, self.unit), self.unit, words, sections), []
         grams = count(ids, model.vocabulary, model.end, model.order)
-        return smooth(grams, self.smoothing, self.k, self.kept())
+        return smooth(grams, self.method, self.smoothing, self.kept())
 
     def kept(self) -> tuple[int, ...]:
         """How often n-grams must come, order by order."""
-        return self.cutoff or usual(self.smoothing)
+        return self.cutoff or usual(self.method)
 
     def chosen(self, spec: dict[str, Any]) -> dict[str, Any]:
         if self.from_ is not None:
@@ -788,13 +788,13 @@ class NgramRecipe(Recipe):
         return [
             Picture(
                 "Perplexity by order and smoothing",
-                f"Of the test text, by models of the same counts; add-k with k = {self.k:g}. "
+                f"Of the test text, by models of the same counts; add-k with k = {self.smoothing:g}. "
                 + (
                     "Without smoothing, as in this run, the perplexity is infinite."
-                    if self.smoothing == "none"
+                    if self.method == "none"
                     else "A ring marks this run, and its cutoff is that of its line; the others have theirs by default."
                 ),
-                lambda: by_order(grams(), text("test"), model(), self.smoothing, self.k, self.kept()),
+                lambda: by_order(grams(), text("test"), model(), self.method, self.smoothing, self.kept()),
             ),
             Picture(
                 "Counts of counts",

@@ -5,8 +5,8 @@ section 3.3 and the settings of section 3.1. Adadelta: M. Zeiler (2012). Notes: 
 
 Departures from the paper: the vocabulary is that of the training texts, where Kim's is that of all of the data; with
 `--vectors`, words of the rest have a number too if they have a vector. What is judged are the weights that did best on
-the tenth that is held back, as there, but a run ends after `patience` passes without a better one. Kernels start uniform
-in +-1/sqrt(hD), in place of +-0.01, and words without given vectors in +-0.05, in place of +-0.25: what a rare word
+the tenth that is held back, as there, but a run ends after `patience` passes without a better one. Kernels start
+uniform in +-1/sqrt(hD), in place of +-0.01, and words without given vectors in +-0.05, in place of +-0.25: what a rare word
 starts with is noise; the validation error of MR after ten passes is 24 to 25 % with either start. Dropout enlarges the
 features that are kept, in place of shrinking the weights when asked. Kim's way of cutting words is `--rule english`.
 
@@ -254,7 +254,7 @@ class TextCNNRecipe(Recipe):
     )
     maps: int = Field(100, ge=1, description="detectors of each size")
     dropout: float = Field(0.5, ge=0, lt=1, description="share of the detectors left out")
-    norm: float | None = Field(3.0, gt=0, description="bound on the norm of each class's weights in the last layer")
+    max_norm: float | None = Field(3.0, gt=0, description="bound on the norm of each class's weights in the last layer")
     rule: words.Rule = Field("auto", description="how texts are cut into words")
     lower: bool = Field(True, description="read capital letters as small ones")
     vocabulary: int = Field(1_000_000, ge=1, description="so many commonest words are known")
@@ -334,7 +334,7 @@ class TextCNNRecipe(Recipe):
     def learner(self, model: nn.Module) -> Kim:
         assert isinstance(model, TextCNN)
         trained = [weight for weight in model.parameters() if weight.requires_grad]
-        return Kim(model, Adadelta(trained, self.lr, self.rho), self.norm)
+        return Kim(model, Adadelta(trained, self.lr, self.rho), self.max_norm)
 
     def plan(self, data: Data) -> Plan:
         watch = "valid/error" if data.valid is not None else ""
