@@ -22,9 +22,9 @@ from deepclassics.systems.language.rnn_lm import THETAS, WEIGHTS, WordRNN, cache
 WORDS = 7
 
 
-def net(cell: str = "lstm", layers: int = 1, tied: bool = False, init: float = 0.5) -> WordRNN:
+def net(cell: str = "lstm", layers: int = 1, tied: bool = False, bound: float = 0.5) -> WordRNN:
     torch.manual_seed(0)
-    return WordRNN(WORDS, cell, embedding=4, hidden=4, layers=layers, dropout=0.0, tied=tied, init=init)
+    return WordRNN(WORDS, cell, embedding=4, hidden=4, layers=layers, dropout=0.0, tied=tied, bound=bound)
 
 
 def text(length: int) -> torch.Tensor:
@@ -108,7 +108,7 @@ def test_every_word_but_the_first_is_judged_and_perplexity_is_the_exponential() 
 
 def test_the_cache_is_its_formula() -> None:
     """Grave et al. 2017, eq. 2, word by word; a theta of 0 counts, a weight of 0 changes nothing."""
-    model, ids, words = net(init=1.0), text(60), 7
+    model, ids, words = net(bound=1.0), text(60), 7
     with untraced(model):
         found = cached(model, Passage(ids, 1, 9), words)
         hidden, targets, logs = (
@@ -139,7 +139,7 @@ def test_learning_while_it_is_tested_leaves_no_trace_and_follows_the_text() -> N
 
 
 def test_gradients_are_bounded_while_it_learns_on() -> None:
-    model, ids = net(init=3.0), text(200)
+    model, ids = net(bound=3.0), text(200)
     bounded = learning_on(model, Passage(ids, 1), 5, 50.0, None, 1e-9)
     assert bounded == pytest.approx(learning_on(model, Passage(ids, 1), 5, 0.0, None), rel=1e-4)
     assert learning_on(model, Passage(ids, 1), 5, 50.0, None) > 2 * bounded

@@ -13,7 +13,8 @@ With E the loss, z the sums and w⁺ the new weights:
   bias is the weight of a source that is always 1.
 
 Hidden deltas come from the weights as they were (`--sequence correct`). The notes' worked example takes weights that
-are updated already (`--sequence notes`), which is not the gradient of any loss; the remarks tell the difference it makes.
+are updated already (`--sequence notes`), which is not the gradient of any loss; the remarks tell the difference it
+makes.
 
 Source: D. Rumelhart, G. Hinton, R. Williams, Learning representations by back-propagating errors, Nature 323 (1986).
 Notes: S082 to S101, N001, N042, N068; C146, C183, C184; errata E065, E066, E068 to E071.
@@ -23,10 +24,10 @@ only one of layers; cross entropy too; and scores without a target, as the notes
 so that δ is +∂ŷ/∂z as printed there.
 
 Expected: bp_example, the error t - out of the output goes from -0.190283 to -0.182019, with --sequence notes to
--0.182031; the notes, who round at every line, print -0.18205. Gradients equal autograd's, and Jacobians built entry by entry equal
-their Kronecker form, to 1e-12. The backward passes of batch normalisation, convolution and softmax with cross entropy,
-written out in `gradients.py`, `convolution.py` and `losses.py` of `layers`, are held against autograd in every report,
-to 1e-10.
+-0.182031; the notes, who round at every line, print -0.18205. Gradients equal autograd's, and Jacobians built entry by
+entry equal their Kronecker form, to 1e-12. The backward passes of batch normalisation, convolution and softmax with
+cross entropy, written out in `gradients.py`, `convolution.py` and `losses.py` of `layers`, are held against autograd in
+every report, to 1e-10.
 
 Letters: B examples, N inputs, U units, V = 1 + N + U values, the first of them the constant 1; M weights, K outputs.
 """

@@ -16,7 +16,7 @@ Expected: pydocs in a minute and a half on one core; its validation perplexity i
 after 2.4. Penn Treebank by the small LSTM in eight passes: a test perplexity of 111.1, with the cache 94.0, learning on
 100.9; 114.5 is published, after thirteen. By the Elman net (`--cell sigmoid --layers 1 --hidden 250 --epochs 6`) 133.7,
 where 124.7 is published. Zaremba's schedule is `--schedule halving --epochs 13`; his medium net `--hidden 650
---embedding 650 --chunk 35 --dropout 0.5 --init 0.05 --lr 35 --clip-norm 0.14 --epochs 39`, for a GPU. The papers'
+--embedding 650 --chunk 35 --dropout 0.5 --bound 0.05 --lr 35 --clip-norm 0.14 --epochs 39`, for a GPU. The papers'
 vocabulary takes `--least 1`.
 
 Letters: B streams of text, T words of a chunk, V words of the vocabulary, D numbers of an embedding, H hidden units,
@@ -95,7 +95,7 @@ class SigmoidRecurrent(nn.Module):
 class WordRNN(nn.Module):
     """Embedding, `layers` recurrent layers of `hidden` units, and an affine map to a score for each word.
 
-    Where it is `tied`, the map's matrix is the embedding. All weights begin between -`init` and `init`.
+    Where it is `tied`, the map's matrix is the embedding. All weights begin between -`bound` and `bound`.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class WordRNN(nn.Module):
         layers: int,
         dropout: float,
         tied: bool,
-        init: float,
+        bound: float,
     ) -> None:
         super().__init__()
         self.embed = nn.Embedding(vocabulary, embedding)
@@ -120,7 +120,7 @@ class WordRNN(nn.Module):
         self.bias = nn.Parameter(torch.empty(vocabulary))
         self.dropout = nn.Dropout(dropout)
         for parameter in self.parameters():
-            nn.init.uniform_(parameter, -init, init)
+            nn.init.uniform_(parameter, -bound, bound)
 
     def read(self, ids: Tensor, state: State = None) -> tuple[Tensor, State]:  # (B, T), state -> (B, T, H), state
         """What the top layer holds after each word, and the state after the last; None is all zeros."""
@@ -282,7 +282,7 @@ class RNNLMRecipe(Recipe):
     embedding: int = Field(200, ge=1, description="numbers that stand for a word")
     tie: bool = Field(False, description="the output's matrix is the embedding")
     dropout: float = Field(0.0, ge=0, lt=1, description="share left out of the embedding, between layers and on top")
-    init: float = Field(0.1, gt=0, description="all weights begin between this below 0 and this above")
+    bound: float = Field(0.1, gt=0, description="all weights begin between this below 0 and this above")
     chunk: int = Field(20, ge=1, description="words that the gradient goes back through")
     epochs: Epochs = 4
     batch: BatchSize = 20
@@ -322,7 +322,7 @@ class RNNLMRecipe(Recipe):
             self.layers,
             self.dropout,
             self.tie,
-            self.init,
+            self.bound,
         )
 
     def learner(self, model: nn.Module) -> TruncatedBackprop:

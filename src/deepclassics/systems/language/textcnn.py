@@ -6,9 +6,10 @@ section 3.3 and the settings of section 3.1. Adadelta: M. Zeiler (2012). Notes: 
 Departures from the paper: the vocabulary is that of the training texts, where Kim's is that of all of the data; with
 `--vectors`, words of the rest have a number too if they have a vector. What is judged are the weights that did best on
 the tenth that is held back, as there, but a run ends after `patience` passes without a better one. Kernels start
-uniform in +-1/sqrt(hD), in place of +-0.01, and words without given vectors in +-0.05, in place of +-0.25: what a rare word
-starts with is noise; the validation error of MR after ten passes is 24 to 25 % with either start. Dropout enlarges the
-features that are kept, in place of shrinking the weights when asked. Kim's way of cutting words is `--rule english`.
+uniform in +-1/sqrt(hD), in place of +-0.01, and words without given vectors in +-0.05, in place of +-0.25: what a rare
+word starts with is noise; the validation error of MR after ten passes is 24 to 25 % with either start. Dropout enlarges
+the features that are kept, in place of shrinking the weights when asked. Kim's way of cutting words is `--rule
+english`.
 
 How it is computed: a kernel over h words is h maps from a word, so each different word of a batch is multiplied once by
 all of them, and a response is a sum of h looked-up numbers. Only the window with the largest response of a detector
