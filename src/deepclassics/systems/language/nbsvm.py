@@ -15,6 +15,7 @@ Letters: B texts, T words of the longest, V words of the vocabulary, M features 
 1 for two classes, else K.
 """
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -126,24 +127,15 @@ class Counting(Learner):
         return scored(model.shares(sums), torch.from_numpy(label))
 
     def _counted(self, ids: Ragged) -> tuple[Any, np.ndarray]:
-        """Which features occur in which text, (N, M) sparse of float64, and their numbers, (M,), ascending.
-
-        Texts are taken a few at a time and the short ones first: filled up to the longest, all would fill the memory.
-        """
+        """Which features occur in which text, (N, M) sparse of float64, and their numbers, (M,), ascending."""
         import scipy.sparse
 
         rows, features = [], []
-        order = ids.lengths.argsort(stable=True)
-        begin = 0
-        while begin < len(order):
-            end = begin + 1
-            while end < len(order) and (end + 1 - begin) * int(ids.lengths[order[end]]) <= AT_ONCE:
-                end += 1
-            found = self.model.features(ids[order[begin:end]]).cpu()
+        for places, some in together(ids):
+            found = self.model.features(some).cpu()
             there = found != 0
-            rows.append(order[begin:end, None].expand_as(found)[there].numpy())
+            rows.append(places[:, None].expand_as(found)[there].numpy())
             features.append(found[there].numpy())
-            begin = end
         keys, column, count = np.unique(np.concatenate(features), return_inverse=True, return_counts=True)
         kept = count >= self.least
         inside = kept[column]
@@ -181,9 +173,27 @@ class Counting(Learner):
         return {"model": self.model}
 
 
+def together(ids: Ragged) -> Iterator[tuple[Tensor, Tensor]]:
+    """The numbers of some texts, (B,), and their words, (B, T), until all have come: the short ones first, and not more
+    at once than AT_ONCE words. Filled up to the longest, all would fill the memory."""
+    order = ids.lengths.argsort(stable=True)
+    begin = 0
+    while begin < len(order):
+        end = begin + 1
+        while end < len(order) and (end + 1 - begin) * int(ids.lengths[order[end]]) <= AT_ONCE:
+            end += 1
+        yield order[begin:end], ids[order[begin:end]]
+        begin = end
+
+
 def judge(model: nn.Module, batch: Batch) -> Scores:
     assert isinstance(model, Bag)
-    return scored(model.probability(batch["ids"]), batch["label"])
+    if not isinstance(batch["ids"], Ragged):
+        return scored(model.probability(batch["ids"]), batch["label"])
+    probability = torch.empty(len(batch["ids"]), model.classes, device=model.bias.device)
+    for places, ids in together(batch["ids"]):
+        probability[places] = model.probability(ids)
+    return scored(probability, batch["label"])
 
 
 def scored(probability: Tensor, label: Tensor) -> Scores:  # (B, K), (B,)

@@ -77,6 +77,7 @@ class Example(ABC):
 
     wiring: ClassVar[str]
     typed: ClassVar[str]  # how a question is typed
+    recurs: ClassVar[bool] = True  # whether there are two positions or more
     inputs: int  # D
     outputs: int  # K
     after: int = 0  # positions that follow those at which something is put in
@@ -105,6 +106,7 @@ class Display(Example):
     middle."""
 
     wiring, typed = "one to one", "lit segments of a display, as 'abged'"
+    recurs = False
     inputs, outputs = 7, 10
     LIT = ("abcdef", "bc", "abged", "abgcd", "fgbc", "afgcd", "afgedc", "abc", "abcdefg", "abcdfg")
 
@@ -433,6 +435,8 @@ class Wired(nn.Module):
         self.after, self.writes = example.after, example.writes
         self.recurrent = Recurrent(cell, example.inputs, hidden, layers)
         self.output = nn.Linear(hidden, example.outputs)
+        for name, parameter in self.recurrent.named_parameters():  # a single position hears no state before it
+            parameter.requires_grad_(example.recurs or not name.startswith("weight_hh"))
 
     def forward(self, x: Tensor) -> Tensor:  # (B, T, D) -> (B, S, K) scores, or numbers for K = 1
         hidden, _ = self.recurrent(F.pad(x, (0, 0, 0, self.after)))
