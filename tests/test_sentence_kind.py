@@ -248,3 +248,26 @@ def test_films_of_the_mirror(mirror: Path) -> None:
     assert shades.spec["examples"] == {"train": 159_274, "valid": 1_101, "test": 2_210}
     assert torch.bincount(shades.test["label"]).tolist() == [279, 633, 389, 510, 399]
     assert load("mr", ("table",), seed=0, words=100).spec["kind"] == "table", "bags of words read it too"
+
+
+def test_a_file_is_one_text_where_files_were_learnt_from(tmp_path: Path) -> None:
+    for name, mood in (("angry", "never again"), ("kind", "many thanks")):
+        (tmp_path / "letters" / name).mkdir(parents=True)
+        for number in range(6):
+            (tmp_path / "letters" / name / f"{number}.txt").write_text(f"Dear all,\n{mood} for {number}\n")
+    spec = load(str(tmp_path / "letters"), ("sentence",), seed=0, reading=Reading()).spec
+    file = str(tmp_path / "letters" / "kind" / "1.txt")
+    names, found = sentence.read_rows([file], spec)
+    assert names == ["1.txt"]
+    assert len(found["ids"]) == 1
+    names, found = sentence.read_rows([file], spec | {"files": False})
+    assert names == ["1.txt line 1", "1.txt line 2"]
+    with pytest.raises(UserError, match=r"Text 2, '', must hold a word or more; it is empty\. Leave it out"):
+        sentence.read_rows(["good", ""], spec)
+
+
+def test_a_class_that_is_not_judged_is_told(tmp_path: Path) -> None:
+    rows = [f"a text of number {k},{'odd' if k == 7 else 'up' if k % 2 else 'down'}" for k in range(60)]
+    (tmp_path / "one.csv").write_text("text,label\n" + "\n".join(rows))
+    spec = load(str(tmp_path / "one.csv"), ("sentence",), seed=0, target="label", reading=Reading()).spec
+    assert "Of no test text, for it has too few: class 'odd'." in spec["told"]

@@ -12,6 +12,7 @@ from deepclassics import vectors
 from deepclassics.data.streams import Columns, InOrder, Ragged
 from deepclassics.errors import UserError
 from deepclassics.learn import Clock, untraced
+from deepclassics.systems.language import textcnn
 from deepclassics.systems.language.textcnn import Adadelta, Kim, TextCNN, TextCNNRecipe
 
 WINDOWS = (3, 4, 5)
@@ -155,12 +156,15 @@ def test_vectors_of_a_file_are_taken_and_the_others_match_their_variance(tmp_pat
     model = recipe.model(data.spec)
     recipe.inherit(model, data.spec)
     for table in model.channels.values():
+        assert float(table.weight[1:].std()) == pytest.approx(textcnn.GIVEN)
+        scale = table.weight[data.spec["vocabulary"].index("fine"), 0] / given[0, 0]  # the same for all
         for name, row in zip(names, given, strict=True):
             if name in data.spec["vocabulary"]:
-                torch.testing.assert_close(table.weight[data.spec["vocabulary"].index(name)], row)
+                torch.testing.assert_close(table.weight[data.spec["vocabulary"].index(name)], scale * row)
         assert not table.weight[0].any()
         other = table.weight[data.spec["vocabulary"].index("number")]
-        assert 0.1 < float(other.detach().abs().max()) <= float((3 * given[[0, 1, 2, 4, 5]].var()).sqrt()) + 1e-6
+        largest = float(scale * (3 * given[[0, 1, 2, 4, 5]].var()).sqrt())
+        assert 0.1 * largest < float(other.detach().abs().max()) <= largest + 1e-6
     assert "never" not in data.spec["vocabulary"], "it is in none of the texts"
 
 

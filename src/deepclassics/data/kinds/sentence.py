@@ -37,6 +37,7 @@ class Sentences:
     text: str  # the name of the column
     target: str
     name: str = ""
+    files: bool = False  # whether every text is a file of its own
 
 
 def from_table(raw: Table, target: str | None = None) -> Sentences:
@@ -70,7 +71,7 @@ def from_path(path: Path, target: str | None = None) -> Sentences:
             raise UserError(f"{path}/ must hold a folder 'train' beside {', '.join(parts)}.")
     else:
         parts = {"all": _from_folder(path)}
-    return Sentences(parts, "text", "class", path.name)
+    return Sentences(parts, "text", "class", path.name, files=True)
 
 
 def _folders(path: Path) -> list[Path]:
@@ -143,6 +144,9 @@ def splits(raw: Sentences, *, seed: int, valid: float, test: float, reading: Rea
             f"{len(rows['train']):,}. Take its rows away, or give more of them."
         )
 
+    if "test" in rows and len(rows["test"]):
+        unseen = [name for k, name in enumerate(target["classes"]) if not (labels[rows["test"]] == k).any()]
+        told += [f"Of no test text, for it has too few: class '{name}'." for name in unseen[:5]]
     texts = whole[raw.text].tolist()
     rule = words.settled(reading.rule, (texts[row] for row in rows["train"]))
     seen: dict[str, int] = {}
@@ -188,6 +192,7 @@ def splits(raw: Sentences, *, seed: int, valid: float, test: float, reading: Rea
         "longest": reading.longest,
         "vocabulary": vocabulary,
         "text": raw.text,
+        "files": raw.files,
         "target": target,
         "told": told,
         "tested": sha256("\0".join(texts[row] for row in rows.get("test", [])).encode("utf-8", "replace")).hexdigest(),
@@ -241,7 +246,8 @@ def read(inputs: Sequence[str], spec: dict[str, Any]) -> tuple[list[str], Batch]
 
 
 def read_rows(inputs: Sequence[str], spec: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
-    """Texts as {"ids": Ragged}: typed ones, the lines of a text file, or the rows of a table."""
+    """Texts as {"ids": Ragged}: typed ones, the rows of a table, the lines of a text file; the whole file where such
+    were learnt from."""
     names: list[str] = []
     texts: list[str] = []
     for typed in inputs:
@@ -254,8 +260,9 @@ def read_rows(inputs: Sequence[str], spec: dict[str, Any]) -> tuple[list[str], d
         if not path.is_file():
             raise UserError(f"{typed} must be a text, or a file of texts; there is no such file.")
         if path.suffix.lower() in ENDINGS:
-            lines = enumerate(_decoded(path).split("\n"), 1)
-            found = {f"{path.name} line {n}": line for n, line in lines if line.strip()}
+            written = _decoded(path)
+            lines = {f"{path.name} line {n}": line for n, line in enumerate(written.split("\n"), 1) if line.strip()}
+            found = {path.name: written} if spec["files"] else lines
         else:
             frame = table.rows(path)
             if spec["text"] not in frame.columns:
@@ -269,10 +276,10 @@ def read_rows(inputs: Sequence[str], spec: dict[str, Any]) -> tuple[list[str], d
     known = {word: number for number, word in enumerate(spec["vocabulary"])}
     pieces = words.pieces(spec["pieces"]) if "pieces" in spec else None
     rows = []
-    for name, text in zip(names, texts, strict=True):
+    for place, (name, text) in enumerate(zip(names, texts, strict=True), 1):
         cut = words.cut(text, spec["rule"], spec["lower"], pieces)[: spec["longest"]]
         if not cut:
-            raise UserError(f"'{name}' must hold a word or more; it is empty.")
+            raise UserError(f"Text {place}, '{name}', must hold a word or more; it is empty. Leave it out.")
         rows.append([known.get(word, 1) or 1 for word in cut])
     if not rows:
         raise UserError(f"{', '.join(inputs)} must hold texts, one a line; there is none.")

@@ -750,6 +750,8 @@ class NgramRecipe(Recipe):
                 remarks.append(
                     f"With a cache of the last {self.cache} {unit}s, of weight {weight:g}, which is best on the "
                     f"validation text, the test perplexity is {perplexity:.1f}."
+                    if weight
+                    else f"A cache of the last {self.cache} {unit}s does not help: on the validation text none is best."
                 )
             else:
                 remarks.append(

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from deepclassics.report.evidence import Evidence
 
 Variant = Literal["rand", "static", "nonstatic", "multichannel"]
+GIVEN = 0.25 / 3**0.5  # deviation of given numbers: of Google's vectors, whose unknown words Kim had within +-0.25
 SPREAD = 0.05  # words start uniform in +-SPREAD where there are no vectors to match
 
 
@@ -321,7 +322,8 @@ class TextCNNRecipe(Recipe):
         )
 
     def inherit(self, model: nn.Module, spec: dict[str, Any]) -> None:
-        """Given vectors; words without one get numbers by chance with the variance of those (section 3.3)."""
+        """Given vectors, scaled to the deviation of those that Kim took; words without one get numbers by chance with
+        the same variance (section 3.3)."""
         if self.vectors is None:
             return
         from deepclassics import vectors
@@ -329,6 +331,7 @@ class TextCNNRecipe(Recipe):
         assert isinstance(model, TextCNN)
         first, *others = model.channels.parameters()
         vectors.into(first, spec, self.vectors, self.name(), spread=True)
+        first.data *= GIVEN / first.data[1:].std()
         for table in others:
             table.data.copy_(first.data)
 
