@@ -142,8 +142,8 @@ def test_many_texts_are_answered_a_few_at_a_time(
     texts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = ["a fine film", "a dull film of number a", "dull", "fine " * 30, "a film", "b"]
-    (tmp_path / "asked.txt").write_text("\n".join(lines))
-    words = [str(texts / "one"), str(texts / "two"), str(tmp_path / "asked.txt")]
+    (tmp_path / "asked.csv").write_text("\n".join(["text", *lines]))
+    words = [str(texts / "one"), str(texts / "two"), str(tmp_path / "asked.csv")]
     whole = asked(capsys, *words)
     shapes = []
     answer = find("textcnn").answer
@@ -156,7 +156,7 @@ def test_many_texts_are_answered_a_few_at_a_time(
     monkeypatch.setattr(predict, "PLACES", 12)
     found = asked(capsys, *words)
     assert shapes[::2] == shapes[1::2] == [(2, 6), (1, 1), (1, 30), (2, 2)]
-    assert [row["name"] for row in found] == [f"asked.txt line {number}" for number in range(1, 7)]
+    assert [row["name"] for row in found] == [f"asked.csv row {number}" for number in range(1, 7)]
     for row, other in zip(found, whole, strict=True):
         assert row["label"] == other["label"]
         assert row["probability"] == pytest.approx(other["probability"], abs=1e-6)

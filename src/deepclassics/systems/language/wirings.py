@@ -62,6 +62,7 @@ if TYPE_CHECKING:
 Part = Literal["train", "valid", "test"]
 PARTS: tuple[Part, ...] = ("train", "valid", "test")
 VALID, TEST = 500, 2000  # examples to look at
+MOST = 1_000_003  # updates of a run
 NEAR = 0.04  # a sum is right if it is nearer than that (Hochreiter and Schmidhuber 1997, section 5.4)
 
 UNITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
@@ -414,8 +415,8 @@ class Made(Stream):
         own = slice(self.rank * share, (self.rank + 1) * share)
         batch: Batch = {}
         for name, each in self.examples.items():
-            turn, place = divmod(position, 1_000_003)  # of places a number each, of parts, of seeds below 2^31
-            number = ((turn * 2**31 + self.seed) * len(PARTS) + PARTS.index(self.part)) * 1_000_003 + place
+            # MOST positions a part: no two parts, and no two seeds of the first thousand, are of the same numbers.
+            number = (self.seed * len(PARTS) + PARTS.index(self.part)) * MOST + position
             made = each.make(self.batch, self.part, torch.Generator().manual_seed(number))
             batch |= dict(zip((name, f"{name} answer"), [column[own].to(self.device) for column in made], strict=True))
         return batch
@@ -503,7 +504,7 @@ class WiringsRecipe(Recipe):
     layers: int = Field(1, ge=1, le=16, description="recurrent layers on top of each other")
     hidden: int = Field(64, ge=1, description="units of each layer")
     length: int = Field(100, ge=2, le=10_000, description="positions of the adding problem")
-    updates: int = Field(3000, ge=1, description="updates, each on examples made for it")
+    updates: int = Field(3000, ge=1, le=MOST, description="updates, each on examples made for it")
     batch: BatchSize = 50
     lr: Rate = 5e-3
     optimizer: Rule = "adam"
