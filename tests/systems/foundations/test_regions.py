@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
@@ -103,6 +103,14 @@ def test_a_star_of_ten_edges_has_five_lines() -> None:
     assert layers(network) == [5, 4, 1]
 
 
+def comb(teeth: list[float]) -> torch.Tensor:
+    """A base with teeth, the last one of the first height: rounding bends the row of corners between them."""
+    corners = [[-1.0, -1.0], [2.0 * len(teeth), -1.0]]
+    for k, high in enumerate(teeth):
+        corners += [[2.0 * (len(teeth) - k), 0.2], [2.0 * (len(teeth) - k) - 1, 0.2 + high]]
+    return torch.tensor([*corners, [0.0, 0.2], [-1.0, 0.2]], dtype=torch.float64)
+
+
 @st.composite
 def simple(draw: st.DrawFn) -> torch.Tensor:
     """Simple polygons: stars round a point, combs with teeth of any length, and convex ones."""
@@ -122,6 +130,7 @@ def simple(draw: st.DrawFn) -> torch.Tensor:
 
 @settings(max_examples=60, deadline=None)
 @given(corners=simple(), shift=st.floats(-50, 50), turn=st.floats(0, 6))
+@example(corners=comb([0.475, *[1.1] * 5]), shift=0.0, turn=2.0209265652551966)
 def test_any_polygon_is_exact_off_its_lines(corners: torch.Tensor, shift: float, turn: float) -> None:
     """C039, with a point-in-polygon test of its own beside it (matplotlib's)."""
     from matplotlib.path import Path as Outline

@@ -96,7 +96,7 @@ def convex_pieces(corners: Tensor) -> list[list[int]]:  # (C, 2), counterclockwi
     """A polygon cut into convex ones along diagonals: at most four times the fewest (Hertel, Mehlhorn)."""
     points = corners.tolist()
     rounding = 1e-12 * float((corners.max(0).values - corners.min(0).values).square().sum())
-    pieces = dict(enumerate(_triangles(points)))
+    pieces = dict(enumerate(_triangles(points, rounding)))
     owner = {edge: name for name, piece in pieces.items() for edge in _edges(piece)}
     for i, j in [edge for edge in owner if edge[0] < edge[1] and edge[::-1] in owner]:
         one, other = owner[i, j], owner[j, i]
@@ -109,8 +109,9 @@ def convex_pieces(corners: Tensor) -> list[list[int]]:  # (C, 2), counterclockwi
     return list(pieces.values())
 
 
-def _triangles(points: list[list[float]]) -> list[list[int]]:
-    """By ears: a corner whose triangle holds no other corner is cut off, until three are left."""
+def _triangles(points: list[list[float]], rounding: float) -> list[list[int]]:
+    """By ears: a corner whose triangle holds no other corner is cut off, until three are left. Areas up to `rounding`
+    are none: a corner so near to the rim of a triangle is on it, for of corners in a row rounding bends some inward."""
     left, found = list(range(len(points))), []
     places = np.array(points)
     while len(left) > 3:
@@ -118,7 +119,7 @@ def _triangles(points: list[list[float]]) -> list[list[int]]:
         for place in sorted(range(len(left)), key=lambda place: -turns[place]):
             ear = [left[place - 1], left[place], left[(place + 1) % len(left)]]
             others = [corner for corner in left if corner not in ear]
-            if turns[place] > 0 and not _holds(places[ear], places[others]):
+            if turns[place] > rounding and not _holds(places[ear], places[others], rounding):
                 found.append(ear)
                 break
         else:  # only rounding hides the ears that every polygon has: what is cut off is thinner than it can tell
@@ -127,11 +128,11 @@ def _triangles(points: list[list[float]]) -> list[list[int]]:
     return [*found, left]
 
 
-def _holds(triangle: np.ndarray, points: np.ndarray) -> bool:  # (3, 2), (P, 2)
+def _holds(triangle: np.ndarray, points: np.ndarray, rounding: float) -> bool:  # (3, 2), (P, 2)
     """Whether a triangle, its rim included, holds any of the points."""
     ahead = np.roll(triangle, -1, 0) - triangle
     away = points[:, None] - triangle
-    return bool((ahead[:, 0] * away[..., 1] - ahead[:, 1] * away[..., 0] >= 0).all(1).any())
+    return bool((ahead[:, 0] * away[..., 1] - ahead[:, 1] * away[..., 0] >= -rounding).all(1).any())
 
 
 def _turn(points: list[list[float]], ring: list[int], place: int) -> float:

@@ -8,8 +8,8 @@ Departures from the paper: no pretraining as a language model or an autoencoder;
 text is summed up by the largest value of every unit over all positions unless told otherwise: the gradient then reaches
 every position by one step.
 
-Expected: IMDB, the figure in benchmarks/results.md, test error 0.1205 after the four passes of the defaults, eleven
-minutes on one core.
+Expected: IMDB, 88 % right after the four passes of the defaults (test error 0.1205, seed 0, bfloat16), eleven minutes
+on one core.
 
 Letters: B texts, T words of the longest, E numbers of a word, H units, K classes.
 """
