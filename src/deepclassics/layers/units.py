@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from deepclassics.data.streams import Batch, Stream
+from deepclassics.layers.sizes import take_sizes
 from deepclassics.learn import Box, Clock, Learner, Scores, Stateful
 
 Kind = Literal["step", "relu", "linear"]
@@ -46,9 +47,7 @@ class Units(nn.Module):
         self._matrices: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
-        for name, buffer in self.named_buffers(recurse=False):
-            if prefix + name in state:
-                setattr(self, name, torch.zeros_like(state[prefix + name], device=buffer.device))
+        take_sizes(self, state, prefix)
         self._matrices = []
         super()._load_from_state_dict(state, prefix, *rest)
 

@@ -1,7 +1,24 @@
 """What a model wrote at each look of its training, as text to read: no figure says it better."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from deepclassics.recipe import Picture
+
+if TYPE_CHECKING:
+    from deepclassics.report.evidence import Evidence
+
+
+def picture(evidence: "Evidence", caption: str) -> Picture:
+    """What was written at each look: the snapshots' "text", numbers of characters or of words."""
+
+    def draw() -> str:
+        from deepclassics.data.kinds.text import decode
+
+        written = [(step, decode(tensors["text"], evidence.spec)) for step, tensors in evidence.snapshots]
+        return passage(written, evidence.metrics)
+
+    return Picture("What it wrote while it learnt", caption, draw)
 
 
 def passage(

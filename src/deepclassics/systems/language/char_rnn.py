@@ -31,6 +31,7 @@ from deepclassics.data import load
 from deepclassics.data.streams import Batch, Chunks, Data, Passage
 from deepclassics.errors import UserError
 from deepclassics.flags import Knobs
+from deepclassics.layers.drawing import drawn
 from deepclassics.layers.recurrent import Cell, Recurrent, State, count
 from deepclassics.learn import Learner, Scores, TruncatedBackprop, optimizer, untraced
 from deepclassics.loop import Plan
@@ -93,15 +94,13 @@ class CharRNN(nn.Module):
 
     def sample(self, ids: Tensor, length: int, temperature: float) -> Tensor:  # (T,) -> (length,)
         """`length` characters after `ids`, each drawn from the softmax at that temperature; 0 takes the likeliest."""
-        drawn, state = [], None
+        found, state = [], None
         feed = ids.view(1, -1)
         for _ in range(length):
             scores, state = self(feed, state)
-            last = scores[0, -1].float()
-            feed = last.argmax() if temperature == 0 else torch.multinomial((last / temperature).softmax(0), 1)
-            feed = feed.view(1, 1)
-            drawn.append(feed[0, 0])
-        return torch.stack(drawn)
+            feed = drawn(scores[0, -1], temperature).view(1, 1)
+            found.append(feed[0, 0])
+        return torch.stack(found)
 
 
 def learnt(vocabulary: int, embedding: int, cell: Cell, hidden: int, layers: int) -> int:
@@ -251,16 +250,10 @@ class CharRNNRecipe(Recipe):
         return {"model": f"{CALLED[self.cell]}, {layers}", "training characters": spec["examples"]["train"]}
 
     def pictures(self, evidence: "Evidence") -> list[Picture]:
-        from deepclassics.data.kinds.text import decode
-        from deepclassics.report import curves
-        from deepclassics.report.passage import passage
-
-        def samples() -> str:
-            written = [(step, decode(tensors["text"], evidence.spec)) for step, tensors in evidence.snapshots]
-            return passage(written, evidence.metrics)
+        from deepclassics.report import curves, passage
 
         caption = "200 characters at temperature 0.8, all from the same beginning and the same chance."
-        found = [curves.picture(evidence), Picture("What it wrote while it learnt", caption, samples)]
+        found = [curves.picture(evidence), passage.picture(evidence, caption)]
         if max(evidence.spec["examples"].values()) <= READ[1]:  # too little to read anything from
             return found
         found.append(

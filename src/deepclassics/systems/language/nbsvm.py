@@ -28,6 +28,7 @@ from deepclassics import metrics
 from deepclassics.data import load
 from deepclassics.data.streams import Batch, Data, Ragged, Stream, Whole
 from deepclassics.data.words import Reading, Rule
+from deepclassics.layers.sizes import take_sizes
 from deepclassics.learn import Clock, Learner, Scores, Stateful, mean_scores
 from deepclassics.loop import Plan
 from deepclassics.recipe import Picture, Published, Recipe, Share
@@ -59,9 +60,7 @@ class Bag(nn.Module):
         self.register_buffer("bias", torch.zeros(scores))
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
-        for name in ("keys", "weight"):
-            if prefix + name in state:
-                setattr(self, name, torch.zeros_like(state[prefix + name], device=self.bias.device))
+        take_sizes(self, state, prefix)
         super()._load_from_state_dict(state, prefix, *rest)
 
     def features(self, ids: Tensor) -> Tensor:  # (B, T) -> (B, T or 2T) of int64

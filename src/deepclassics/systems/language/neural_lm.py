@@ -201,15 +201,9 @@ class NeuralLMRecipe(Recipe):
         return model
 
     def pictures(self, evidence: "Evidence") -> list[Picture]:
-        from deepclassics.data.kinds.text import decode
-        from deepclassics.report import curves
+        from deepclassics.report import curves, passage
         from deepclassics.report.neighbours import NEAREST, families
-        from deepclassics.report.passage import passage
         from deepclassics.report.rarity import RARITY, by_rarity
-
-        def samples() -> str:
-            written = [(step, decode(tensors["text"], evidence.spec)) for step, tensors in evidence.snapshots]
-            return passage(written, evidence.metrics)
 
         def rarity() -> "Figure":
             splits, model = evidence.splits(), evidence.model
@@ -228,10 +222,9 @@ class NeuralLMRecipe(Recipe):
 
         return [
             curves.picture(evidence),
-            Picture(
-                "What it wrote while it learnt",
+            passage.picture(
+                evidence,
                 "60 words at temperature 0.8, all from the end of a line and the same chance; <unk> is not drawn.",
-                samples,
             ),
             Picture("Perplexity of common and of rare words", RARITY, rarity),
             Picture("Words with the nearest embeddings", NEAREST, close),

@@ -54,6 +54,7 @@ from deepclassics.data.streams import Batch, Columns, Data, Stream, Whole
 from deepclassics.data.words import END, UNKNOWN, Reading, Rule
 from deepclassics.errors import UserError
 from deepclassics.flags import Knobs
+from deepclassics.layers.sizes import take_sizes
 from deepclassics.learn import Box, Clock, Learner, Scores, Stateful
 from deepclassics.loop import Plan
 from deepclassics.recipe import Picture, Published, Recipe, Share
@@ -292,9 +293,7 @@ class Backoff(nn.Module):
                 setattr(self, f"{name}{length}", torch.from_numpy(getattr(these, name)).to(device))
 
     def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: object) -> None:
-        for name, buffer in self.named_buffers():
-            if (found := state.get(prefix + name)) is not None and found.dim() == 1:
-                setattr(self, name, buffer.new_empty(found.shape))
+        take_sizes(self, state, prefix)
         super()._load_from_state_dict(state, prefix, *rest)
 
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:  # (T,) -> (T,) of float64, (T,) of int64
