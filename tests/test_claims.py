@@ -42,7 +42,7 @@ def test_no_two_claims_share_a_number_or_a_label() -> None:
     found = Counter(
         number
         for file in Path(claims.__file__).parent.glob("*.py")
-        for number in re.findall(r"^def c(\d{3})_", file.read_text(encoding="utf-8"), re.MULTILINE)
+        for number in re.findall(r"^def ([cs]\d{3})_", file.read_text(encoding="utf-8"), re.MULTILINE)
     )
     assert [number for number, count in found.items() if count > 1] == []
     assert len(claims.names()) == len(found)

@@ -17,7 +17,7 @@ FAST = {
     "C113": HOLDS,
     "C116": HOLDS,
     "C117": CAVEAT,  # a ResNet hands on all, an LSTM a share
-    "C118": CAVEAT,  # slower, not absent
+    "C118": CAVEAT,  # S205: slower, not absent
     "C120": HOLDS,
     "C174": HOLDS,
     "C208": CAVEAT,  # tanh moves the threshold
@@ -28,9 +28,9 @@ SLOW = {
     "C112": CAVEAT,  # on text, an Elman net is ahead at first
     "C114": CAVEAT,  # some cells count, most do something else
     "C115": FAILS,  # after 200 updates a GRU is 6 % ahead of coupled gates
-    "C119": HOLDS,
+    "C119": HOLDS,  # S216: by 20 points or more
     "C175": HOLDS,
-    "C176": HOLDS,
+    "C176": HOLDS,  # S203: what came 5 steps ago
 }
 
 

@@ -389,7 +389,7 @@ def test_coupled_gates_are_an_lstm_whose_input_gate_is_what_is_not_forgotten() -
 
 
 def test_the_papers_gru_resets_before_the_product_and_agrees_where_nothing_is_reset() -> None:
-    """S211: torch's reset gate, and ours, stands after the matrix product."""
+    """S211, S214: torch's reset gate, and ours, stands after the matrix product."""
 
     def cho(model: Recurrent, x: Tensor) -> Tensor:
         w, u, b, e = model.weights(0)
@@ -545,7 +545,7 @@ def test_backpropagation_through_time_sums_over_the_uses_of_a_weight() -> None:
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_layers_on_top_of_each_other_read_what_the_ones_below_write(cell: Cell) -> None:
-    """S200; and dropout stands between them alone: all of it left out, the second layer reads zeros."""
+    """S200, S215; and dropout stands between them alone: all of it left out, the second layer reads zeros."""
     whole = net(cell, layers=2, dropout=1.0)
     alone: Cell = "lstm" if cell == "depth_gated" else cell
     parts = [net(alone, inputs=4), net(alone, inputs=5)]

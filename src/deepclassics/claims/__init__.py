@@ -3,7 +3,8 @@
 A claim is one function in a file of its topic here, named by its number and label: `c038_xor_impossible`. Its docstring
 is the claim in a sentence, then `Notes:` with the file and lines where it stands, then how it is tested and, where the
 printed form is wrong, the right one. It takes nothing, computes, and returns a `Finding`. There is no registry, and
-`names()` reads files alone, so listing costs no torch.
+`names()` reads files alone, so listing costs no torch. What the notes tell of a system, and no numbered claim holds,
+goes by the system's number: `s207_lstm_steps`.
 """
 
 import ast
@@ -50,7 +51,7 @@ class Finding:
 class Claim(NamedTuple):
     """Where a claim is and what it says; the test itself is not imported."""
 
-    id: str  # "C038"
+    id: str  # "C038", or "S207"
     label: str  # "xor-impossible"
     topic: str
     function: str
@@ -72,7 +73,7 @@ def names() -> dict[str, Claim]:
         if path.name.startswith("_"):
             continue
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            parts = re.fullmatch(r"(c\d{3})_(\w+)", getattr(node, "name", ""))
+            parts = re.fullmatch(r"([cs]\d{3})_(\w+)", getattr(node, "name", ""))
             if isinstance(node, ast.FunctionDef) and parts:
                 found.append(_claim(node, parts[1].upper(), parts[2].replace("_", "-"), path.stem))
     return {claim.id: claim for claim in sorted(found)}
@@ -94,7 +95,7 @@ def find(word: str) -> Claim:
     labels = {claim.label: claim for claim in known.values()}
     if word.lower() in labels:
         return labels[word.lower()]
-    nearest = "" if re.fullmatch(r"[cC]?\d+", word) else meant(word.lower(), labels)
+    nearest = "" if re.fullmatch(r"[cCsS]?\d+", word) else meant(word.lower(), labels)
     raise UserError(f"There is no claim '{word}'.{nearest} `deepclassics claims list` shows them all.")
 
 

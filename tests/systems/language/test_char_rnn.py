@@ -61,7 +61,7 @@ def test_the_rnn_is_the_notes_rnn() -> None:
 
 
 def test_the_gru_has_three_quarters_of_the_lstms_recurrent_weights() -> None:
-    """S211."""
+    """S211, S214."""
     count = {cell: sum(p.numel() for p in net(cell).recurrent.parameters()) for cell in ("lstm", "gru", "rnn")}
     assert count["gru"] * 4 == count["lstm"] * 3
     assert count["rnn"] * 4 == count["lstm"]

@@ -2,9 +2,12 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from deepclassics import cli
 from deepclassics.errors import UserError
@@ -145,6 +148,84 @@ def test_other_cells_learn_the_display(cell: str) -> None:
     for position in range(150):
         learner.step(data.train.at(position), Clock(position, 150, 150))
     assert look(learner, data.test)["error"] < 0.05
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("name", "updates"), [("roman", 3000), ("film", 1000), ("numerals", 3000), ("movement", 600)])
+def test_an_lstm_learns_each(name: str, updates: int) -> None:
+    """S199, S219, S221, S222: more than 95 % of the test examples, of which it must have all outputs right."""
+    recipe = WiringsRecipe(data=name, updates=updates)
+    data = recipe.load()
+    torch.manual_seed(0)
+    learner = recipe.learner(recipe.model(data.spec))
+    for position in range(recipe.updates):
+        learner.step(data.train.at(position), Clock(position, recipe.updates, recipe.updates))
+    assert look(learner, data.test)["error"] < 0.05
+
+
+REPLIES = {
+    "hello": "hello what can i do for you",
+    "who are you": "a net",
+    "are you well": "i am well and you",
+    "i am not well": "what can i do",
+    "what can you do": "i reply",
+    "do you hear me": "i read",
+    "are you a net": "i am",
+    "you are not well": "i am well",
+}
+
+
+def test_a_dialogue_is_learnt_by_heart() -> None:
+    """S220: a remark is read, then its reply is written; what differs in a word, or begins alike, has its own."""
+    words = sorted({word for line in (*REPLIES, *REPLIES.values()) for word in line.split()})
+    number = {word: place for place, word in enumerate(words, 1)}  # 0 is no word, and the end of a reply
+    x = wirings.one_hot(torch.tensor([filled(line, number, 4, "before") for line in REPLIES]), words)
+    right = torch.tensor([filled(line, number, 8, "after") for line in REPLIES.values()])
+    torch.manual_seed(0)
+    net = wired(inputs=len(words), outputs=len(words) + 1, after=8, writes=8)
+    steps = torch.optim.Adam(net.parameters(), 2e-2)
+    for _ in range(200):
+        steps.zero_grad()
+        F.cross_entropy(net(x).flatten(0, 1), right.flatten()).backward()
+        steps.step()
+    assert torch.equal(net(x).argmax(2), right)
+
+
+def filled(line: str, number: dict[str, int], length: int, where: str) -> list[int]:
+    ids = [number[word] for word in line.split()]
+    gap = [0] * (length - len(ids))
+    return gap + ids if where == "before" else ids + gap
+
+
+def test_the_next_price_is_told_better_than_by_the_last_one() -> None:
+    """S222: x(t) = 1.6 x(t-1) - 0.8 x(t-2) + noise of variance 1, which nobody can tell; the last price errs by 2.9."""
+
+    def prices(count: int, seed: int) -> torch.Tensor:  # -> (N, 41, 1)
+        noise = torch.randn(count, 91, generator=torch.Generator().manual_seed(seed))
+        x = [noise[:, 0], noise[:, 1]]
+        for each in noise[:, 2:].unbind(1):
+            x.append(1.6 * x[-1] - 0.8 * x[-2] + each)
+        return torch.stack(x[50:], 1)[..., None]
+
+    torch.manual_seed(0)
+    net = wired(inputs=1, outputs=1, after=0, writes=None)
+    steps = torch.optim.Adam(net.parameters(), 1e-2)
+    for update in range(100):
+        x = prices(50, update)
+        steps.zero_grad()
+        F.mse_loss(net(x[:, :-1] / 4) * 4, x[:, 1:]).backward()
+        steps.step()
+    x = prices(500, 1000)
+    last = float((x[:, 1:] - x[:, :-1]).square().mean())
+    assert last == pytest.approx(2.94, abs=0.15)
+    with torch.no_grad():
+        assert float(F.mse_loss(net(x[:, :-1] / 4) * 4, x[:, 1:])) < last / 2
+
+
+def wired(inputs: int, outputs: int, after: int, writes: int | None) -> Wired:
+    """A net in a wiring of its own."""
+    wiring = SimpleNamespace(recurs=True, inputs=inputs, outputs=outputs, after=after, writes=writes)
+    return Wired(cast("wirings.Example", wiring), "lstm", 32, 1)
 
 
 def test_asked_in_five_ways_and_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
