@@ -47,7 +47,7 @@ def rows(folders: Iterable[Path]) -> list[dict[str, Any]]:
             {
                 "system": system,
                 "data": data,
-                "variant": runs[0][1].get("variant", ""),
+                "variant": runs[0][1].get("variant") or runs[0][1].get("method", ""),
                 "vectors": _file(runs[0][1]),
                 "runs": many(len(right), "fold" if folds else "run")
                 + (f", {seeds} seeds" if folds and seeds > 1 else ""),

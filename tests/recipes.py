@@ -47,6 +47,7 @@ OTHER_KNOBS: dict[str, list[dict[str, Any]]] = {
         {"data": "diabetes", "batch": 50, "hidden": (3,), "optimizer": ("nesterov", "adadelta")},
         {"data": "iris", "optimizer": ("bfgs", "newton", "rotated")},
     ],
+    "fast_dropout": [{"method": method, "grams": 1, "l2": 1e-4} for method in ("gaussian", "bernoulli", "plain")],
     "gan": [{"loss": "minimax", "hidden": 16, "layers": 2, "noise": 4, "batch_norm": False, "average": 0.9}],
     "hebb": [{"rule": "hebb", "batch": 5, "lr": 0.001, "schedule": "constant"}],
     "inception": [
@@ -91,7 +92,9 @@ OTHER_KNOBS: dict[str, list[dict[str, Any]]] = {
         {"output": "softmax", "scheme": "BIO", "cell": "gru", "capitals": 0, "hidden": 9, "layers": 2},
         {"filters": 0, "optimizer": "sgd", "lr": 0.1, "warmup": 0.2, "hidden": 9, "batch": 7},
     ],
-    "textcnn": [{"windows": (1, 2), "maps": 5, "embedding": 7, "max_norm": None, "rule": "english", "fold": 3}],
+    "textcnn": [
+        {"windows": (1, 2), "maps": 5, "embedding": 7, "max_norm": None, "rule": "english", "fold": 3, "kept": 3},
+    ],
     "vgg": [{"width": 0.125, "dense": 16, "norm": False, "depth": 13, "dropout": 0.0}],
     "wirings": [{"data": "adding", "length": 10, "cell": "gru", "layers": 2}, {"data": "film", "cell": "peephole"}],
 }  # fmt: skip

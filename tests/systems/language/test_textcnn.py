@@ -1,4 +1,4 @@
-"""The text CNN: its detectors, its four variants, and Adadelta that leaves rows alone (S263, S264)."""
+"""The text CNN: detectors, four variants, k-max pooling, and Adadelta that leaves rows alone (S263, S264, S268)."""
 
 from pathlib import Path
 
@@ -18,9 +18,9 @@ from deepclassics.systems.language.textcnn import Adadelta, Kim, TextCNN, TextCN
 WINDOWS = (3, 4, 5)
 
 
-def made(variant: str = "rand", classes: int = 2, dropout: float = 0.0, maps: int = 8) -> TextCNN:
+def made(variant: str = "rand", classes: int = 2, dropout: float = 0.0, maps: int = 8, kept: int = 1) -> TextCNN:
     torch.manual_seed(0)
-    model = TextCNN(50, classes, variant, 12, WINDOWS, maps, dropout)
+    model = TextCNN(50, classes, variant, 12, WINDOWS, maps, dropout, kept)
     nn.init.normal_(model.bias)  # else what lies beyond a text could never be the largest
     return model
 
@@ -69,6 +69,66 @@ def test_filling_up_changes_nothing() -> None:
     for k in range(len(ids)):
         alone = ids[k][ids[k] != 0][None]
         torch.testing.assert_close(model(alone)[0], sums[k])
+
+
+def pooled(model: TextCNN, ids: Tensor) -> Tensor:
+    """Kalchbrenner et al. 2014, section 3.2, as it stands: of the responses to a text, one after another, strike out
+    the smallest until k are left; zeros behind them where there are fewer."""
+    found = []
+    for row in ids:
+        row = row[row != 0]
+        x = torch.stack([table(row) for table in model.channels.values()]).sum(0).T[None]
+        for kernel, bias in zip(model.kernel.split(WINDOWS, 1), model.bias, strict=True):
+            responses = F.conv1d(x, kernel.permute(2, 0, 1), bias, padding=kernel.shape[1] - 1).relu()[0]  # (M, places)
+            left = []
+            for detector in responses:
+                values = list(detector)
+                while len(values) > model.kept:
+                    values.remove(min(values))
+                left.append(torch.stack(values + [torch.zeros(())] * (model.kept - len(values))))
+            found.append(torch.stack(left, 1))  # (k, M)
+    return model.output(torch.stack(found).view(len(ids), -1))
+
+
+@pytest.mark.parametrize("kept", [2, 3, 9])
+def test_the_largest_responses_are_kept_in_their_order(kept: int) -> None:
+    """S268, forward and backward: texts of 1 to 12 words, of which some have fewer windows than are kept."""
+    model, ids = made(kept=kept), texts()
+    nn.init.constant_(model.bias, 1.0)  # else many responses are 0, and which of them are kept is no matter
+    gradients = []
+    for form in (model(ids), pooled(model, ids)):
+        model.zero_grad()
+        F.cross_entropy(form, torch.arange(9) % 2).backward()
+        gradients.append([p.grad.to_dense() if p.grad.is_sparse else p.grad.clone() for p in model.parameters()])
+    torch.testing.assert_close(model(ids), pooled(model, ids))
+    torch.testing.assert_close(*gradients)
+
+
+def test_filling_up_changes_nothing_where_several_are_kept() -> None:
+    """S268: the same texts alone, in a batch of longer ones, and filled up further; a text of no words is one of zeros.
+
+    Which of equal responses are kept could change their order: the word 7 comes again and again.
+    """
+    model = made(kept=4)
+    ids = torch.cat([texts(), torch.full((1, 9), 7), torch.zeros(1, 9, dtype=torch.int64)])
+    sums, places = model(ids), model.features(ids)[1]
+    torch.testing.assert_close(model(F.pad(ids, (0, 7))), sums)
+    assert torch.equal(model.features(F.pad(ids, (0, 7)))[1], places)
+    for k in range(len(ids)):
+        alone = ids[k][ids[k] != 0][None]
+        torch.testing.assert_close(model(alone)[0], sums[k])
+
+
+def test_one_that_is_kept_is_the_maximum_over_time() -> None:
+    """S268: k-max pooling with k of 1; the first of several kept lies before the second, as the text has it."""
+    single, several = made(), made(kept=3)
+    several.load_state_dict(single.state_dict() | {"output.weight": several.output.weight.data})
+    (largest, place), (kept, places) = single.features(texts()), several.features(texts())
+    kept, places = (column.view(9, len(WINDOWS), 3, 8) for column in (kept, places))
+    torch.testing.assert_close(kept.amax(2), largest.view(9, len(WINDOWS), 8))
+    long = (texts() != 0).sum(1) >= 3
+    assert (places[long].diff(dim=2) > 0).all()
+    assert (places[long] == place.view(9, len(WINDOWS), 1, 8)[long]).any(2).all()
 
 
 def test_a_planted_run_of_words_is_found() -> None:
@@ -156,7 +216,7 @@ def test_vectors_of_a_file_are_taken_and_the_others_match_their_variance(tmp_pat
     model = recipe.model(data.spec)
     recipe.inherit(model, data.spec)
     for table in model.channels.values():
-        assert float(table.weight.detach()[1:].std()) == pytest.approx(textcnn.GIVEN)
+        assert float(table.weight.detach()[1:].std()) == pytest.approx(textcnn.SPREAD / 3**0.5)
         scale = table.weight[data.spec["vocabulary"].index("fine"), 0] / given[0, 0]  # the same for all
         for name, row in zip(names, given, strict=True):
             if name in data.spec["vocabulary"]:

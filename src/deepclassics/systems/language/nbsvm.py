@@ -79,12 +79,16 @@ class Bag(nn.Module):
         return found.masked_fill_(again, 0)
 
     def forward(self, ids: Tensor) -> Tensor:  # (B, T) -> (B, S)
+        return self.added(ids).sum(1) + self.bias
+
+    def added(self, ids: Tensor) -> Tensor:  # (B, T) -> (B, T or 2T, S)
+        """What each feature that occurs adds to the scores; 0 where there is none."""
         features = self.features(ids)
         place = torch.searchsorted(self.keys, features).clamp_max(max(0, len(self.keys) - 1))
         if not len(self.keys):
-            return self.bias.expand(len(ids), -1)
+            return self.weight.new_zeros(*features.shape, len(self.bias))
         known = (self.keys[place] == features) & (features != 0)
-        return (self.weight[place] * known[:, :, None]).sum(1) + self.bias
+        return self.weight[place] * known[:, :, None]
 
     def probability(self, ids: Tensor) -> Tensor:  # (B, T) -> (B, K)
         return self.shares(self(ids))
@@ -95,6 +99,12 @@ class Bag(nn.Module):
         Naive Bayes means it so. The scores of an SVM are distances to a border: then it tells an order, no more.
         """
         return (scores if self.classes > 2 else torch.cat([-scores / 2, scores / 2], 1)).softmax(1)
+
+    def told(self) -> str:
+        """A sentence on the features that were counted."""
+        pairs = int((self.keys >= self.vocabulary).sum())
+        more = f" and {pairs:,} pairs of words" if self.grams == 2 else ""
+        return f"A text is a bag of {len(self.keys) - pairs:,} words{more}, each counted once."
 
 
 class Counting(Learner):
@@ -108,7 +118,7 @@ class Counting(Learner):
 
     def step(self, batch: Batch, clock: Clock) -> Scores:
         model = self.model
-        occurs, keys = self._counted(batch["ids"])
+        occurs, keys = counted(model, batch["ids"], self.least)
         label = batch["label"].cpu().numpy()
         count = model.bias.shape[0]
         weights, biases = [], []
@@ -124,25 +134,6 @@ class Counting(Learner):
         self.done = True
         sums = torch.from_numpy(occurs @ np.stack(weights, 1) + biases)
         return scored(model.shares(sums), torch.from_numpy(label))
-
-    def _counted(self, ids: Ragged) -> tuple[Any, np.ndarray]:
-        """Which features occur in which text, (N, M) sparse of float64, and their numbers, (M,), ascending."""
-        import scipy.sparse
-
-        rows, features = [], []
-        for places, some in together(ids):
-            found = self.model.features(some).cpu()
-            there = found != 0
-            rows.append(places[:, None].expand_as(found)[there].numpy())
-            features.append(found[there].numpy())
-        keys, column, count = np.unique(np.concatenate(features), return_inverse=True, return_counts=True)
-        kept = count >= self.least
-        inside = kept[column]
-        occurs = scipy.sparse.csr_matrix(
-            (np.ones(int(inside.sum())), (np.concatenate(rows)[inside], (np.cumsum(kept) - 1)[column[inside]])),
-            (len(ids), int(kept.sum())),
-        )
-        return occurs, keys[kept]
 
     def _parted(self, occurs: Any, positive: np.ndarray) -> tuple[np.ndarray, float]:  # (N, M), (N,) -> (M,), ()
         """Weights and bias that part the positive texts from the others."""
@@ -170,6 +161,29 @@ class Counting(Learner):
 
     def parts(self) -> dict[str, Stateful]:
         return {"model": self.model}
+
+
+def counted(model: Bag, ids: Ragged, least: int) -> tuple[Any, np.ndarray]:
+    """Which features occur in which text, (N, M) sparse of float64, and their numbers, (M,), ascending.
+
+    Those that occur in fewer than `least` texts are left out.
+    """
+    import scipy.sparse
+
+    rows, features = [], []
+    for places, some in together(ids):
+        found = model.features(some).cpu()
+        there = found != 0
+        rows.append(places[:, None].expand_as(found)[there].numpy())
+        features.append(found[there].numpy())
+    keys, column, count = np.unique(np.concatenate(features), return_inverse=True, return_counts=True)
+    kept = count >= least
+    inside = kept[column]
+    occurs = scipy.sparse.csr_matrix(
+        (np.ones(int(inside.sum())), (np.concatenate(rows)[inside], (np.cumsum(kept) - 1)[column[inside]])),
+        (len(ids), int(kept.sum())),
+    )
+    return occurs, keys[kept]
 
 
 def together(ids: Ragged) -> Iterator[tuple[Tensor, Tensor]]:
@@ -283,10 +297,7 @@ class NBSVMRecipe(Recipe):
 
     def conclude(self, learner: Learner, data: Data) -> tuple[dict[str, float], list[str]]:
         assert isinstance(learner.model, Bag)
-        keys = learner.model.keys
-        pairs = int((keys >= learner.model.vocabulary).sum())
-        told = f"{len(keys) - pairs:,} words" + (f" and {pairs:,} pairs of words" if self.grams == 2 else "")
-        return {}, [f"A text is a bag of {told}, each counted once."]
+        return {}, [learner.model.told()]
 
     def protocol(self, spec: dict[str, Any]) -> dict[str, Any]:
         return {"words": "all" if self.least == 1 else f"of {self.least} texts or more"}
