@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from deepclassics.progress import many
+from deepclassics.recipe import find
 
 APART = ("data", "fold", "seed", "vectors")
 
@@ -47,7 +48,7 @@ def rows(folders: Iterable[Path]) -> list[dict[str, Any]]:
             {
                 "system": system,
                 "data": data,
-                "variant": runs[0][1].get("variant") or runs[0][1].get("method", ""),
+                "variant": _called(system, runs[0][1]),
                 "vectors": _file(runs[0][1]),
                 "runs": many(len(right), "fold" if folds else "run")
                 + (f", {seeds} seeds" if folds and seeds > 1 else ""),
@@ -59,6 +60,16 @@ def rows(folders: Iterable[Path]) -> list[dict[str, Any]]:
             }
         )
     return told
+
+
+def _called(system: str, knobs: dict[str, Any]) -> str:
+    """The variant or method, and what else is not the default; but how words are cut and how often the data set is
+    gone through may be its own."""
+    apart = {*APART, "variant", "method", "target", "rule", "epochs"}
+    defaults = find(system)().model_dump(mode="json")
+    told = sorted(defaults.keys() & knobs.keys() - apart)
+    other = [f"{name} {knobs[name]}" for name in told if knobs[name] != defaults[name]]
+    return ", ".join(filter(None, [knobs.get("variant") or knobs.get("method"), *other]))
 
 
 def _file(knobs: dict[str, Any]) -> str:

@@ -109,6 +109,8 @@ SMALLER: dict[str, dict[str, Any]] = {
 # Law 6 is held to these too: more than one example at a time where the default is one, and other rules.
 SHARED_KNOBS: list[tuple[str, dict[str, Any]]] = [
     ("adaline", {"batch": 8, "lr": 0.01}),
+    ("fast_dropout", {"method": "gaussian"}),
+    ("fast_dropout", {"method": "bernoulli"}),
     ("hebb", {"batch": 8, "rule": "hebb"}),
     ("kmeans", {"data": "iris", "method": "minibatch", "batch": 20}),
     ("linear", {"method": "minibatch", "l1": 0.01, "momentum": 0.9}),

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
 
-def take_sizes(module: nn.Module, state: Mapping[str, Tensor], prefix: str) -> None:
-    """Gives the module's own buffers the sizes that they have in a state dict, where its names begin with `prefix`.
+def take_sizes(module: nn.Module, state: Mapping[str, Tensor], prefix: str, *names: str) -> None:
+    """Gives buffers of the module, those named, the lengths that they have in a state dict, where its names begin with
+    `prefix`. What they are otherwise must be the same in both, and is checked by torch.
 
     For `_load_from_state_dict`, which refuses what is of another size.
     """
-    for name, buffer in module.named_buffers(recurse=False):
-        if prefix + name in state:
-            setattr(module, name, torch.zeros_like(state[prefix + name], device=buffer.device))
+    for name in names:
+        buffer, found = module.get_buffer(name), state.get(prefix + name)
+        if found is not None and found.shape[1:] == buffer.shape[1:]:
+            setattr(module, name, buffer.new_zeros(found.shape))

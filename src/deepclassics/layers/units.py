@@ -47,7 +47,7 @@ class Units(nn.Module):
         self._matrices: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
-        take_sizes(self, state, prefix)
+        take_sizes(self, state, prefix, *dict(self.named_buffers()))
         self._matrices = []
         super()._load_from_state_dict(state, prefix, *rest)
 

@@ -1,5 +1,6 @@
 """Fast dropout: moments and losses against all masks, plain logistic regression against scikit-learn's (S274)."""
 
+import copy
 import itertools
 import math
 
@@ -133,6 +134,20 @@ def test_dropout_holds_the_weights_where_a_plane_parts_the_classes() -> None:
     }
     assert sizes["plain"][1] > 1.2 * sizes["plain"][0]
     assert sizes["fast"][1] == pytest.approx(sizes["fast"][0], rel=1e-2)
+
+
+def test_a_learner_that_has_stepped_takes_the_checkpoint_of_the_start() -> None:
+    """Law 7: what went wrong is looked for from a checkpoint, by the learner that went wrong."""
+    columns, learner = texts(), Dropping(Bag(WORDS, 2, 1), "fast", 0.5, 0.0, lr=0.1, least=1, seed=0)
+    start = {name: copy.deepcopy(part.state_dict()) for name, part in learner.parts().items()}
+    found = []
+    for _ in range(2):
+        for step in range(3):
+            learner.step(Whole(columns).at(0), Clock(step, 3, 1))
+        found.append(learner.model.weight.clone())
+        for name, part in learner.parts().items():
+            part.load_state_dict(copy.deepcopy(start[name]))
+    assert torch.equal(*found)
 
 
 def test_of_more_classes_each_is_parted_from_the_others() -> None:

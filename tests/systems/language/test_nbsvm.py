@@ -135,6 +135,11 @@ def test_what_was_built_is_loaded_whatever_its_size() -> None:
     assert torch.equal(fresh(ids), model(ids))
 
 
+def test_weights_of_other_classes_are_not_loaded() -> None:
+    with pytest.raises(RuntimeError, match="size mismatch for bias"):
+        Bag(9, 2, 1).load_state_dict(Bag(9, 3, 1).state_dict())
+
+
 def test_features_are_named() -> None:
     vocabulary = [f"word{number}" for number in range(WORDS)]
     assert named(7, vocabulary) == "word7"

@@ -60,7 +60,7 @@ class Bag(nn.Module):
         self.register_buffer("bias", torch.zeros(scores))
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
-        take_sizes(self, state, prefix)
+        take_sizes(self, state, prefix, "keys", "weight")
         super()._load_from_state_dict(state, prefix, *rest)
 
     def features(self, ids: Tensor) -> Tensor:  # (B, T) -> (B, T or 2T) of int64

@@ -293,7 +293,7 @@ class Backoff(nn.Module):
                 setattr(self, f"{name}{length}", torch.from_numpy(getattr(these, name)).to(device))
 
     def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: object) -> None:
-        take_sizes(self, state, prefix)
+        take_sizes(self, state, prefix, *dict(self.named_buffers()))
         super()._load_from_state_dict(state, prefix, *rest)
 
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:  # (T,) -> (T,) of float64, (T,) of int64
