@@ -81,6 +81,19 @@ def test_the_text_is_the_column_of_the_longest_strings() -> None:
         sentence.from_table(Table({"all": frame[["label", "number"]]}, "label", "films"))
 
 
+def test_a_target_that_is_the_text_itself_is_refused_with_the_others() -> None:
+    """Rows without text would else be said to lack the target. Long names of classes are no texts."""
+    rows = [(f"text number {k}", k, "good" if k % 2 else "very bad", "en") for k in range(8)] + [
+        (np.nan, 8, "good", "en")
+    ]
+    raw = Table({"all": pd.DataFrame(rows, columns=["text", "id", "label", "language"])}, "label", "films")
+    says = "films: the target 'text' is the column of text itself. .* one of label, id, language; .* --target label"
+    with pytest.raises(UserError, match=says):
+        sentence.from_table(raw, target="text")
+    short = table([("fine", "very very good"), ("dull", "very very bad")])
+    assert sentence.from_table(short).text == "text"
+
+
 def test_ten_folds_hold_every_text_once_for_every_seed() -> None:
     """Kim 2014, section 3: ten-fold cross validation; the partition is the same for all runs."""
     raw = table([(f"word{k} film", "good" if k % 2 else "bad") for k in range(43)], times=1)
@@ -165,7 +178,10 @@ def test_mixed_encodings_are_told_with_the_line(tmp_path: Path) -> None:
     for label in ("good", "bad"):
         (tmp_path / "films" / label).mkdir(parents=True)
         (tmp_path / "films" / label / "1.txt").write_bytes("ja\nça va".encode("latin-1"))
-    with pytest.raises(UserError, match=r"bad/1.txt must be UTF-8 text; byte 3, in line 2, is not\. Convert it"):
+    with pytest.raises(UserError, match=r"bad/1.txt must be UTF-8 text; byte 3, in line 2, is not\. Save it as UTF-8"):
+        load(str(tmp_path / "films"), ("sentence",), seed=0)
+    (tmp_path / "films" / "bad" / "1.txt").write_bytes(b"\x7fELF\2\0\0 film")
+    with pytest.raises(UserError, match=r"bad/1.txt must be text; it holds bytes of 0"):
         load(str(tmp_path / "films"), ("sentence",), seed=0)
 
 

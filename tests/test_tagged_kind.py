@@ -225,7 +225,8 @@ def test_a_folder_holds_the_parts(tmp_path: Path) -> None:
         ("a O\n" * 1001, "a.conll", r"must hold a blank line after each sentence; it has none in 1,001 words\."),
         ("a O\nb O\n", "a.conll", r"a.conll: tags must name something; every tag of what is learnt from is O\."),
         ("\n\n", "a.conll", r"must hold tagged words; it holds none\."),
-        ("Jos\xe9 B-PER\n".encode("latin1"), "a.conll", r"must be UTF-8 text; byte 3 is not\. Convert it"),
+        ("Jos\xe9 B-PER\n".encode("latin1"), "a.conll", r"must be UTF-8 text; byte 3, in line 1, is not"),
+        (b"\x89PNG B-PER\n\0 O\n", "a.conll", r"a.conll must be text; it holds bytes of 0"),
         ("{", "a.jsonl", r"line 1 must be JSON; "),
         ('\n{"words": ["a"]}', "a.jsonl", r"line 2 must be .* its tags are missing or no such list\."),
         ('{"words": "a", "tags": []}', "a.jsonl", r"line 1 must be .* its words are missing or no such list\."),
@@ -284,8 +285,11 @@ def test_what_is_asked_is_cut_and_answered(tmp_path: Path) -> None:
     assert question["words"][0] == ["Peter", "said", ":", "EU", ",", "no", "."]
     assert question["ids"].shape == (3, 7)
     assert question["letters"].shape == (3, 7, tagged.LETTERS)
-    with pytest.raises(UserError, match=r"must hold a word or more"):
-        tagged.read([" "], spec)
+    with pytest.raises(UserError, match=r"Sentence 2, ' ', must hold a word or more; it is empty\. Leave it out"):
+        tagged.read(["Peter said", " "], spec)
+    (tmp_path / "none.txt").write_text("\n")
+    with pytest.raises(UserError, match=r"none.txt must hold sentences to be tagged; there is none"):
+        tagged.read([str(tmp_path / "none.txt")], spec)
     number = {tag: place for place, tag in enumerate(numbered(["MISC", "ORG", "PER"], "BIO"))}
     told = ["B-PER", "O", "O", "B-ORG", "O", "O", "O", "B-ORG", "O", "B-MISC", "B-PER", "I-PER"]
     answer = {"words": question["words"], "tags": torch.tensor([number[tag] for tag in told])}

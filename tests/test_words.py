@@ -1,5 +1,7 @@
 """How text is cut into words, in any language, and how numbers become text again."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from deepclassics.data import load
 from deepclassics.data.kinds.text import decode
 from deepclassics.data.words import END, Reading, cut, settled
 from deepclassics.errors import UserError
+from deepclassics.recipe import find
 
 
 @pytest.mark.parametrize(
@@ -54,3 +57,47 @@ def test_a_vocabulary_that_leaves_no_word_is_refused_for_that(vocabulary: int) -
         UserError, match=rf"--vocabulary must be more than 2, for <unk> and <eos> are of it; got {vocabulary}"
     ):
         load("pydocs", ("text",), seed=0, reading=Reading(vocabulary=vocabulary))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"one\nna\xefve\n", r"byte 6, in line 2, is not\. Save it as UTF-8, or convert it: iconv .* a.txt > new.txt"),
+        (b"one\0two", "a.txt must be text; it holds bytes of 0"),
+        (b"\xd0\xcf\x11\0\0", "a.txt must be text; it holds bytes of 0"),
+        ("one".encode("utf-16-le"), "a.txt must be text; it holds bytes of 0"),
+    ],
+)
+def test_what_is_no_text_is_refused(content: bytes, says: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(content)
+    with pytest.raises(UserError, match=says):
+        load(str(tmp_path / "a.txt"), ("text",), seed=0)
+
+
+def test_text_in_utf_16_is_read_where_it_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes("Füße\r\n".encode("utf-16"))
+    assert load(str(tmp_path / "a.txt"), ("text",), seed=0).spec["vocabulary"] == ["\n", "F", "e", "ß", "ü"]
+
+
+@pytest.mark.parametrize("system", ["char_rnn", "rnn_lm", "neural_lm", "ngram"])
+def test_a_text_too_short_for_parts_says_so(system: str, tmp_path: Path) -> None:
+    """Every language model, before it learns, names what it lacks; parts that nobody asked for are not missed."""
+    (tmp_path / "a.txt").write_text("the cat saw a mouse\n" * 20)
+
+    def told(**knobs: float) -> str:
+        found = find(system)(data=str(tmp_path / "a.txt"), **knobs).load()
+        assert found.valid is None
+        assert found.test is None
+        return found.spec.get("told", [""])[-1]
+
+    unit = "400 characters" if system == "char_rnn" else "120 words"
+    assert told(valid=0.1, test=0.1) == (
+        f"There is no validation and no test part: there are {unit}, and some are held back of 1,000 or more. "
+        f"Take a longer text, to judge by what was not learnt from."
+    )
+    assert "There is no test part" in told(valid=0.0, test=0.1)
+    assert "There is no" not in told(valid=0.0, test=0.0)
+    (tmp_path / "a.txt").write_text("the cat saw a mouse\n" * 200)
+    assert "s such a share is under 2. Take a larger share, to" in told(valid=0.0, test=0.0001)
+    data = find(system)(data="pydocs").load()
+    assert not any("There is no" in sentence for sentence in data.spec.get("told", []))

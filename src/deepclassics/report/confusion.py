@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from deepclassics.report.evidence import Evidence
 
+GROUND = "#eeeeee"  # of a cell in which nothing can be counted
+
 
 def picture(evidence: "Evidence", split: str = "test") -> Picture:
     """The confusion matrix of a classifier on a split."""
@@ -37,9 +39,15 @@ def picture(evidence: "Evidence", split: str = "test") -> Picture:
     )
 
 
-def confusion(counts: Tensor, classes: Sequence[str]) -> "Figure":  # (K, K) int64, rows the right class
-    """Counts and shares of rows. Beyond 12 classes cells are too small for numbers, and a list tells the errors."""
-    from matplotlib.colors import LinearSegmentedColormap
+def confusion(
+    counts: Tensor, classes: Sequence[str], *, what: str = "class", title: str = "", open_end: bool = False
+) -> "Figure":  # (K, K) int64, rows the right class
+    """Counts and shares of rows. Beyond 12 classes cells are too small for numbers, and a list tells the errors.
+
+    With an `open_end` the last class is that of what is none, which nobody counts where it is taken for none: this
+    cell is left out. The `title` is the count of the errors, where none is given.
+    """
+    from matplotlib.colors import LinearSegmentedColormap, to_rgba
 
     size = len(classes)
     rows = counts.sum(1)
@@ -66,11 +74,13 @@ def confusion(counts: Tensor, classes: Sequence[str]) -> "Figure":  # (K, K) int
     shades = oranges((share / worst if worst else share).numpy())
     for k in range(size):
         shades[k, k] = blues(float(share[k, k]))
+    if open_end:
+        shades[-1, -1] = to_rgba(GROUND)
     axes.imshow(shades, interpolation="nearest")
     if written:
         for i in range(size):
             for j in range(size):
-                if counts[i, j] or i == j:
+                if counts[i, j] or (i == j and not (open_end and i == size - 1)):
                     deep = share[i, j] > 0.55 if i == j else share[i, j] > 0.75 * worst
                     _cell(axes, i, j, int(counts[i, j]), float(share[i, j]), "white" if deep else INK)
     level = max(map(len, words)) * 0.0085 * letters < side / size
@@ -83,12 +93,13 @@ def confusion(counts: Tensor, classes: Sequence[str]) -> "Figure":  # (K, K) int
     axes.grid(which="minor", color="#e4e4e4", linewidth=0.5 if size <= 40 else 0.25)
     axes.tick_params(which="minor", length=0)
     axes.spines[:].set_visible(True)
-    axes.set_xlabel("class given")
-    axes.set_ylabel("right class")
+    axes.set_xlabel(f"{what} given")
+    axes.set_ylabel(f"right {what}")
     total, wrong = int(counts.sum()), int(counts.sum() - counts.diag().sum())
     rate = percent(wrong / max(total, 1), 2)
     # In two lines where the matrix is small: one would be wider than the picture.
-    axes.set_title(f"{many(wrong, 'error')} in {many(total, 'example')}{chr(10) if len(counts) < 4 else ' '}({rate})")
+    line = "\n" if len(counts) < 4 else " "
+    axes.set_title(title or f"{many(wrong, 'error')} in {many(total, 'example')}{line}({rate})")
     return figure
 
 

@@ -15,9 +15,10 @@ from deepclassics.data.kinds.tagged import decode
 from deepclassics.data.kinds.tags import marked
 from deepclassics.data.tags import Entity, Scheme, entities, may_follow, numbered
 from deepclassics.metrics import precision_recall_f1
+from deepclassics.progress import many
 from deepclassics.recipe import Picture
 from deepclassics.report.confusion import confusion
-from deepclassics.report.style import BLUE, INK, VERMILLION, drawable, grid, sheet
+from deepclassics.report.style import BLUE, INK, VERMILLION, drawable, grid, percent, sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,7 +73,7 @@ def pictures(evidence: "Evidence", split: str = "test") -> list[Picture]:
             f"Names of the {split} part whose first and last word are right, by their right type (rows) and the type "
             f'given (columns). The row "{NONE}" holds what was marked and is no name, or has other first or last '
             f'words than one; the column "{NONE}" the names that were missed, or marked with other words. Where both '
-            "meet there is nothing to count.",
+            "meet, on grey, there is nothing to count.",
             lambda: types(held(), evidence.spec["target"]["types"]),
         ),
         Picture(
@@ -92,7 +93,13 @@ def pictures(evidence: "Evidence", split: str = "test") -> list[Picture]:
 
 
 def types(held: Sequence[Sentence], names: Sequence[str]) -> "Figure":
-    return confusion(counts(held, names), [*names, NONE])
+    """Beside how many names are right, how many were marked that are none."""
+    found = counts(held, names)
+    right, there, in_vain = int(found.diag().sum()), int(found[:-1].sum()), int(found[-1].sum())
+    title = (
+        f"{right:,} of {many(there, 'name')} right ({percent(right / max(there, 1), 1)}),\n{in_vain:,} marked in vain"
+    )
+    return confusion(found, [*names, NONE], what="type", title=title, open_end=True)
 
 
 def counts(held: Sequence[Sentence], names: Sequence[str]) -> Tensor:  # -> (Y + 1, Y + 1), row the right type
@@ -126,8 +133,8 @@ def parts(held: Sequence[Sentence], names: Sequence[str]) -> "Figure":
         [f"{low} to {high}" if high < 10**9 else f"{low} or more" for low, high in LENGTHS],
         [score([each for each in held if low <= len(each.words) <= high]) for low, high in LENGTHS],
     )
-    first.set_ylabel("F1")
-    first.set_ylim(0, 1)
+    first.set_ylabel("F1, percent")
+    first.set_ylim(0, 100)
     return figure
 
 
@@ -146,10 +153,11 @@ def score(
 def _bars(axes: "Axes", title: str, names: Sequence[str], scores: Sequence[tuple[float, int]]) -> None:
     """A bar for each that has names at all."""
     kept = [(name, *score) for name, score in zip(names, scores, strict=True) if score[1]]
-    axes.bar(range(len(kept)), [score for _, score, _ in kept], color=BLUE, width=0.62)
-    for place, (_, score, _) in enumerate(kept):
-        inside = score > 0.1
-        axes.text(place, score - 0.06 if inside else score + 0.02, f"{100 * score:.1f}", ha="center", fontsize=8.5,
+    heights = [100 * score for _, score, _ in kept]
+    axes.bar(range(len(kept)), heights, color=BLUE, width=0.62)
+    for place, height in enumerate(heights):
+        inside = height > 10
+        axes.text(place, height - 6 if inside else height + 2, f"{height:.1f}", ha="center", fontsize=8.5,
                   color="white" if inside else INK)  # fmt: skip
     axes.set_xticks(range(len(kept)), [f"{name}\n{count:,}" for name, _, count in kept], fontsize=8)
     axes.tick_params(axis="x", length=0)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from deepclassics import cli
 from deepclassics.data.streams import Data, Passage
 from deepclassics.layers import recurrent
 from deepclassics.learn import look, untraced
-from deepclassics.recipe import find
+from deepclassics.recipe import Rule, find
 from deepclassics.report.neighbours import families
 from deepclassics.report.rarity import by_rarity
 from deepclassics.systems.language import rnn_lm
@@ -89,6 +90,24 @@ def test_tied_weights_are_one_matrix_and_must_fit(capsys: pytest.CaptureFixture[
         cli.main(["run", "rnn_lm", "--tie", "--embedding", "10", "--hidden", "20"])
     assert end.value.code == 2
     assert "embedding must be hidden, 20" in capsys.readouterr().err
+
+
+def test_another_optimizer_wants_a_rate_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    """A rate of 20 is sgd's: with it Adam's test perplexity overflows."""
+    with pytest.raises(SystemExit) as end:
+        cli.main(["run", "rnn_lm", "--optimizer", "adam"])
+    assert end.value.code == 2
+    assert "lr must be chosen with the optimizer adam: 20 is a rate for sgd; for example --lr 0.002" in (
+        capsys.readouterr().err
+    )
+    rules = typing.get_args(typing.get_args(Rule)[0])
+    assert {"sgd", *rnn_lm.USUAL} == set(rules)
+    assert all(find("rnn_lm")(optimizer=rule, lr=rate).lr == rate for rule, rate in rnn_lm.USUAL.items())
+
+
+def test_every_published_figure_is_told_once() -> None:
+    told = [(each.on, each.score, each.value, each.source) for each in find("rnn_lm").published]
+    assert len(set(told)) == len(told)
 
 
 def test_the_small_net_has_the_parameters_of_zarembas() -> None:

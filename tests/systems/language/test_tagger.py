@@ -171,6 +171,21 @@ def test_the_report_counts_names_that_are_missed_and_those_that_are_none() -> No
     assert "right: [a X] a [a a Y] a\ngiven: [a Y] a [a Y] a a" in text
 
 
+def test_the_pictures_count_names_in_percent() -> None:
+    """Not examples; where what is none meets what is none, nothing is written."""
+    held = [
+        marking.Sentence(["a"] * 5, [False] * 5, [(0, 1, "X"), (2, 4, "Y"), (4, 5, "X")], [(0, 1, "X"), (2, 3, "Y")])
+    ]
+    (axes,) = marking.types(held, ["X", "Y"]).axes
+    assert axes.get_title() == "1 of 3 names right (33.3 %),\n1 marked in vain"
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("type given", "right type")
+    assert sorted(text.get_text() for text in axes.texts) == sorted([*"01111", "0%", "100%", "100%", "50.0%", "50.0%"])
+    for axes in marking.parts(held, ["X", "Y"]).axes:
+        assert axes.get_ylim() == (0, 100)
+        for bar, text in zip(axes.patches, axes.texts, strict=True):
+            assert f"{bar.get_height():.1f}" == text.get_text()
+
+
 @pytest.mark.long
 def test_names_on_held_out_templates(tmp_path: Path) -> None:
     """S224: F1 above 0.95."""

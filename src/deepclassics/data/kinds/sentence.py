@@ -6,6 +6,7 @@ of unequal length are filled up with it; 1 is every word that is not in the voca
 Letters: N texts, B texts of a question, T words of the longest, S words of all.
 """
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from deepclassics.data import words
 from deepclassics.data.kinds import table
 from deepclassics.data.kinds.table import Table
 from deepclassics.data.parts import NAMES, divide
+from deepclassics.data.plain import decoded
 from deepclassics.data.streams import Batch, Columns, Ragged, Splits
 from deepclassics.data.words import NOTHING, UNKNOWN, Reading
 from deepclassics.errors import UserError
@@ -48,9 +50,17 @@ def from_table(raw: Table, target: str | None = None) -> Sentences:
     whole = pd.concat(list(raw.parts.values()), ignore_index=True)
     lengths = {
         str(name): float(series.dropna().str.len().mean())
-        for name, series in whole.drop(columns=raw.target).items()
+        for name, series in whole.items()
         if len(series.dropna()) and series.dropna().map(lambda value: isinstance(value, str)).all()
     }
+    own = lengths.pop(raw.target, 0.0)
+    if whole.shape[1] > 1 and own > max(lengths.values(), default=0.0) and _is_text(whole[raw.target].dropna()):
+        kinds = {str(name): series.nunique() for name, series in whole.drop(columns=raw.target).items()}
+        others = sorted(kinds, key=lambda name: (kinds[name] < 2, kinds[name]))
+        raise UserError(
+            f"{where}: the target '{raw.target}' is the column of text itself. Name the column of the classes, one of "
+            f"{', '.join(others[:10])}; for example --target {shlex.quote(others[0])}."
+        )
     if not lengths:
         raise UserError(f"{where} must have a column of text beside '{raw.target}'; it has none.")
     return Sentences(raw.parts, max(lengths, key=lengths.__getitem__), raw.target, raw.name)
@@ -74,6 +84,11 @@ def from_path(path: Path, target: str | None = None) -> Sentences:
     return Sentences(parts, "text", "class", path.name, files=True)
 
 
+def _is_text(series: pd.Series) -> bool:
+    """Whether strings are texts and no names of classes: most of them are of two words or more, and come once."""
+    return bool(series.str.contains(r"\S\s+\S").mean() > 0.5 and series.nunique() > len(series) / 2)
+
+
 def _folders(path: Path) -> list[Path]:
     return sorted(each for each in path.iterdir() if each.is_dir() and not each.name.startswith("."))
 
@@ -92,20 +107,8 @@ def _from_folder(path: Path) -> pd.DataFrame:
             raise UserError(
                 f"{folder}/ must hold text files ({', '.join(ENDINGS)}): it stands for a class; it has none."
             )
-        rows += [(_decoded(file), folder.name) for file in files]
+        rows += [(decoded(file.read_bytes(), file), folder.name) for file in files]
     return pd.DataFrame(rows, columns=["text", "class"])
-
-
-def _decoded(path: Path) -> str:
-    content = path.read_bytes()
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise UserError(
-            f"{path} must be UTF-8 text; byte {error.start:,}, in line {line:,}, is not. "
-            f"Convert it, for example with: iconv -f latin1 -t utf-8 {path.name}"
-        ) from None
 
 
 def splits(raw: Sentences, *, seed: int, valid: float, test: float, reading: Reading | None = None) -> Splits:
@@ -260,7 +263,7 @@ def read_rows(inputs: Sequence[str], spec: dict[str, Any]) -> tuple[list[str], d
         if not path.is_file():
             raise UserError(f"{typed} must be a text, or a file of texts; there is no such file.")
         if path.suffix.lower() in ENDINGS:
-            written = _decoded(path)
+            written = decoded(path.read_bytes(), path)
             lines = {f"{path.name} line {n}": line for n, line in enumerate(written.split("\n"), 1) if line.strip()}
             found = {path.name: written} if spec["files"] else lines
         else:

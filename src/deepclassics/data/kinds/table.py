@@ -40,6 +40,7 @@ import torch
 
 from deepclassics.data import arrays, objects
 from deepclassics.data.parts import divide, natural
+from deepclassics.data.plain import decoded
 from deepclassics.data.streams import Batch, Columns, Splits
 from deepclassics.errors import UserError, meant
 
@@ -233,7 +234,7 @@ def _frame(path: Path, known: Sequence[str] = ()) -> tuple[pd.DataFrame, bool]:
     content, ending = _content(path)
     if ending == ".parquet":
         return _clean(_from_parquet(content, path), path.name), True
-    text = _text(content, path)
+    text = decoded(content, path)
     if not text.strip():
         raise UserError(f"{path} must hold a table; it is empty.")
     if ending in (".jsonl", ".ndjson"):
@@ -280,22 +281,6 @@ def _content(path: Path) -> tuple[bytes, str]:
         if isinstance(error, UserError):
             raise
         raise UserError(f"{path} cannot be unpacked: it is damaged or cut short, or not a {packed} file.") from None
-
-
-def _text(content: bytes, path: Path) -> str:
-    """UTF-8, or UTF-16 where the first bytes say so, as spreadsheets save it."""
-    encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise UserError(
-            f"{path} must be UTF-8 text; byte {error.start:,}, in line {line:,}, is not. "
-            f"Save it as UTF-8, or convert it: iconv -f latin1 -t utf-8 {path.name} > new.csv"
-        ) from None
-    if "\0" in text:
-        raise UserError(f"{path} must be text; it holds bytes of 0 as only other formats do. Export it as CSV.")
-    return text
 
 
 def _from_csv(text: str, name: str, delimiter: str, known: Sequence[str]) -> tuple[pd.DataFrame, bool]:

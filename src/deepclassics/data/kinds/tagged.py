@@ -27,6 +27,7 @@ import numpy as np
 import torch
 
 from deepclassics.data import words
+from deepclassics.data.plain import decoded
 from deepclassics.data.streams import Batch, Columns, Ragged, Splits
 from deepclassics.data.tags import OUTSIDE, entities, numbered, parted, scheme, written
 from deepclassics.data.words import NOTHING, UNKNOWN, Reading
@@ -81,13 +82,7 @@ def _part(file: Path) -> str:
 
 
 def _sentences(path: Path) -> list[Sentence]:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path} must be UTF-8 text; byte {error.start:,} is not. "
-            f"Convert it, for example with: iconv -f latin1 -t utf-8 {path.name}"
-        ) from None
+    text = decoded(path.read_bytes(), path)
     found = list(lines(text, path) if path.suffix.lower() == ".jsonl" else columns(text, path))
     if not found:
         raise UserError(f"{path} must hold tagged words; it holds none.")
@@ -311,6 +306,10 @@ def read_rows(inputs: Sequence[str], spec: dict[str, Any]) -> tuple[list[str], d
     rows: list[list[str]] = []
     for typed in inputs:
         for name, row in _asked(typed):
+            if not row:
+                raise UserError(
+                    f"Sentence {len(names) + 1}, '{name}', must hold a word or more; it is empty. Leave it out."
+                )
             names.append(name)
             rows.append(row)
     return names, {**_inputs(rows, spec), "words": rows}
@@ -322,14 +321,14 @@ def _asked(typed: str) -> Iterable[tuple[str, list[str]]]:
     if ending not in ENDINGS + RUNNING or not path.is_file():
         found = [(typed, words.cut(typed, "words"))]
     else:
-        text = path.read_bytes().decode("utf-8-sig", "replace")
+        text = decoded(path.read_bytes(), path)
         if ending in RUNNING:
             found = [(line.strip(), words.cut(line, "words")) for line in text.split("\n") if line.strip()]
         else:
             form_of = lines if ending == ".jsonl" else columns
             found = [(" ".join(row), row) for row, _ in form_of(text, path, tags=False)]
-    if not found or not all(row for _, row in found):
-        raise UserError("A sentence to be tagged must hold a word or more; it is empty.")
+    if not found:
+        raise UserError(f"{typed} must hold sentences to be tagged; there is none.")
     return found
 
 

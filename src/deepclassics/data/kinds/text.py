@@ -14,11 +14,14 @@ import torch
 from torch import Tensor
 
 from deepclassics.data import words
+from deepclassics.data.plain import decoded
 from deepclassics.data.streams import Batch, Splits
 from deepclassics.data.words import END, UNKNOWN, Reading, Rule, settled
 from deepclassics.errors import UserError
+from deepclassics.progress import many
 
 ENDINGS = (".txt", ".md", ".text")
+LEAST = 1000  # characters or words of a text that parts are cut from
 
 
 @dataclass(frozen=True)
@@ -31,20 +34,11 @@ class Text:
 
 
 def from_path(path: Path) -> Text:
-    """A text file, or all the text files of a folder and its folders in the order of their names. UTF-8."""
+    """A text file, or all the text files of a folder and its folders in the order of their names."""
     files = sorted(file for file in path.rglob("*") if file.suffix.lower() in ENDINGS) if path.is_dir() else [path]
     if not files:
         raise UserError(f"{path} must hold text files ({', '.join(ENDINGS)}); it holds none.")
-    texts = []
-    for file in files:
-        try:
-            texts.append(file.read_bytes().decode("utf-8-sig").replace("\r\n", "\n"))
-        except UnicodeDecodeError as error:
-            raise UserError(
-                f"{file} must be UTF-8 text; byte {error.start:,} is not. "
-                f"Convert it, for example with: iconv -f latin1 -t utf-8 {file.name}"
-            ) from None
-    text = "\n".join(texts)
+    text = "\n".join(decoded(file.read_bytes(), file).replace("\r\n", "\n") for file in files)
     if not text.strip():
         raise UserError(f"{path} must hold text; it is empty.")
     return Text({"all": text}, name=path.name)
@@ -54,7 +48,7 @@ def splits(raw: Text, *, seed: int, valid: float, test: float, reading: Reading 
     """Ids of characters, or of words where there is a `reading`: (N,) of int16 or int32.
 
     Test is the last `test` of the text, valid the last `valid` of the rest: text is not shuffled, for neighbouring
-    stretches would tell of each other. A text of under 1,000 of them is all for training. The characters are those of
+    stretches would tell of each other. A text of under LEAST of them is all for training. The characters are those of
     the whole text, so that every one of every split has an id; the words are those of the training part, all others
     are UNKNOWN, and the end of a line is the word END. `seed` is not used.
     """
@@ -64,7 +58,7 @@ def splits(raw: Text, *, seed: int, valid: float, test: float, reading: Reading 
     dtype = torch.int16 if len(vocabulary) < 2**15 else torch.int32
     found = _parted({name: _ids(text, vocabulary).to(dtype) for name, text in raw.parts.items()}, valid, test)
     spec = {"kind": "text", "data": raw.name, "unit": "character", "vocabulary": vocabulary}
-    return _splits(spec, found)
+    return _splits(spec, found, *_lacking(raw, found, "character", valid, test))
 
 
 def _words(raw: Text, reading: Reading, valid: float, test: float) -> Splits:
@@ -100,7 +94,8 @@ def _words(raw: Text, reading: Reading, valid: float, test: float) -> Splits:
         "vocabulary": vocabulary,
         "told": [f"Cut into words by the rule '{rule}'. {words.told(known, unknown)}"],
     }
-    return _splits(spec, {name: table[torch.from_numpy(ids)] for name, ids in found.items()})
+    translated = {name: table[torch.from_numpy(ids)] for name, ids in found.items()}
+    return _splits(spec, translated, *_lacking(raw, found, "word", valid, test))
 
 
 def _numbered(text: str, rule: Rule, lower: bool, seen: dict[str, int]) -> np.ndarray:  # -> (N,) of int64
@@ -121,12 +116,29 @@ def _parted(parts: dict[str, Any], valid: float, test: float) -> dict[str, Any]:
     kept = {"valid": parts.get("valid"), "test": parts.get("test")}
     for name, share in (("test", test if "all" in parts else 0.0), ("valid", valid)):
         size = int(len(train) * share)
-        if kept[name] is None and len(train) >= 1000 and size > 1:
+        if kept[name] is None and len(train) >= LEAST and size > 1:
             train, kept[name] = train[:-size], train[-size:]
     return {"train": train, **{name: ids for name, ids in kept.items() if ids is not None}}
 
 
-def _splits(spec: dict[str, Any], found: dict[str, Tensor]) -> Splits:
+def _lacking(raw: Text, found: dict[str, Any], unit: str, valid: float, test: float) -> list[str]:
+    """That parts were asked for which the text is too short to give."""
+    asked = {"validation": ("valid", valid), "test": ("test", test if "all" in raw.parts else 0.0)}
+    gone = [name for name, (part, share) in asked.items() if share and part not in found]
+    if not gone:
+        return []
+    size = len(found["train"])
+    why = (
+        f"there are {many(size, unit)}, and some are held back of {LEAST:,} or more. Take a longer text"
+        if size < LEAST
+        else f"of {size:,} {unit}s such a share is under 2. Take a larger share"
+    )
+    return [f"There is no {' and no '.join(gone)} part: {why}, to judge by what was not learnt from."]
+
+
+def _splits(spec: dict[str, Any], found: dict[str, Tensor], *told: str) -> Splits:
+    if told:
+        spec = {**spec, "told": [*spec.get("told", []), *told]}
     return Splits(spec | {"examples": {name: len(ids) for name, ids in found.items()}}, **found)
 
 
