@@ -271,8 +271,10 @@ def question(recipe: Recipe, spec: dict[str, Any], folder: Path) -> list[str]:
         return [
             ",".join(["1"] * len([column for column in spec["columns"] if column["name"] != spec["target"]["name"]]))
         ]
-    if kind in ("text", "nearest"):
+    if kind == "text":
         return [spec["vocabulary"][0]]
+    if kind == "nearest":
+        return [next(word for word in spec["vocabulary"] if word != "-")]  # which is standard input
     if kind == "boolean":
         return ["1" * len(spec["names"])]
     if kind == "function":

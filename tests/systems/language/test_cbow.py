@@ -16,6 +16,7 @@ from deepclassics.data.streams import Data
 from deepclassics.errors import UserError
 from deepclassics.learn import Clock
 from deepclassics.recipe import find
+from deepclassics.run import Run
 from deepclassics.systems.language import cbow
 from deepclassics.systems.language.cbow import Aims, WordLearner, Words, WordVectors
 
@@ -330,18 +331,63 @@ def test_words_of_one_world_are_near_and_the_vectors_are_written(run: Path, caps
     assert err == f"Words must be among the 8 of {run.parent / 'text.txt'}; got 'kinng'. Did you mean 'king'?\n"
 
 
+def test_predict_takes_files_of_words_and_questions(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = run.parent / "questions.txt"
+    file.write_text("king\n\n king - queen + cat \r\n")
+    code, out, _ = asked(capsys, str(run), str(file), "dog", "--json")
+    assert code == 0
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert [row["name"] for row in rows] == ["king", "king - queen + cat", "dog"]
+    assert [len(row["words"]) for row in rows] == [5, 5, 5], "of eight words three are in a question: as many for each"
+    assert asked(capsys, str(run), "king", "king - queen + cat", "--csv")[0] == 0
+    file.write_text("king\n\nqueen - sofa\n")
+    code, _, err = asked(capsys, str(run), str(file))
+    assert code == 2
+    assert err == f"{file}, line 3: Words must be among the 8 of {run.parent / 'text.txt'}; got 'sofa'.\n"
+    code, _, err = asked(capsys, str(run), "question.txt")
+    assert code == 2
+    assert err.endswith("got 'question.txt'. Nor is there a file of that name.\n")
+    code, _, err = asked(capsys, str(run), " + ".join(vectors.read(run)[0]))
+    assert code == 2
+    assert "must leave a word to answer with" in err
+
+
+def test_what_the_report_asks_can_be_answered(run: Path) -> None:
+    spec = Run.open(run).spec()
+    assert find("cbow")().question(spec) in spec["vocabulary"]
+    assert find("cbow")().question({"vocabulary": ["man", "woman", "king"]}) == "", "the one of all nearest words"
+
+
 def test_the_pictures_are_drawn(run: Path) -> None:
     from deepclassics.report.evidence import Evidence
     from deepclassics.report.style import settings
-    from deepclassics.run import Run
 
     pictures = {picture.title: picture for picture in Run.open(run).recipe().pictures(Evidence(Run.open(run)))}
     with settings():
         drawn = {title: picture.draw() for title, picture in pictures.items()}
     assert "queen" in str(drawn["Nearest words"])
-    table = str(drawn["The notes' table of analogies"])
-    assert len(table.splitlines()) == 31
-    assert "Einstein : scientist = Mozart : ?  violinist     (Einstein, scientist, Mozart not in" in table
+    assert drawn["The notes' table of analogies"] == (
+        "None of the notes' 30 questions can be asked: of each, the vocabulary lacks a word or more."
+    )
+
+
+def test_t005_of_the_notes_analogies_those_are_shown_that_can_be_asked() -> None:
+    words = ["big", "bigger", "small", "smaller", "cold", "Copper"]
+    own = torch.tensor([[1.0, 0, 0], [1, 1, 0], [0, 0, 1], [0, 1, 1], [-1, 0, 0], [0, -1, 0]])
+    lines = cbow.table_of_analogies(words, own).splitlines()
+    assert [line.split()[0] for line in lines] == ["question", "big", "big", "Left"]
+    assert lines[1].split() == ["big", ":", "bigger", "=", "small", ":", "?", "larger", "smaller", "0.96"]
+    assert lines[-1] == "Left out: 28 of the 30 questions, of which the vocabulary lacks words."
+
+
+def test_threads_are_told_of_only_where_they_learnt() -> None:
+    """Machine code alone has them; torch's loop takes no notice of --workers."""
+    data, own = Data({"vocabulary": list("abcdef"), "counts": COUNTS}, Words(TEXT, 5)), find("cbow")(workers=4)
+    plain = learner(workers=4)
+    assert own.conclude(plain, data)[1][0].startswith("--workers 4 changed nothing")
+    plain.compiled = True
+    assert own.conclude(plain, data)[1][0].startswith("4 threads wrote the same vectors at once")
+    assert not any("4" in remark for remark in find("cbow")().conclude(plain, data)[1])
 
 
 @pytest.mark.parametrize(
@@ -377,6 +423,10 @@ def test_numba_asked_for_where_it_cannot_be_is_refused(monkeypatch: pytest.Monke
     recipe = find("cbow")(output="softmax", loop="numba")
     with pytest.raises(UserError, match=r"cbow: loop numba takes numba .* --loop torch"):
         recipe.learner(WordVectors(COUNTS, 6, 4))
+    for gpu, taken in ((False, "numba"), (True, "torch on a GPU, numba on the processor")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda gpu=gpu: gpu)
+        monkeypatch.setattr(cbow, "has_numba", lambda: True)
+        assert find("cbow")().chosen({}) == {"loop": taken}
     monkeypatch.setattr(cbow, "has_numba", lambda: False)
     own = find("cbow")().learner(WordVectors(COUNTS, 6, 4))
     assert isinstance(own, WordLearner)
