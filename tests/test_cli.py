@@ -51,6 +51,7 @@ def test_list_imports_neither_torch_nor_scikit_learn() -> None:
         (["run", "lenet"], "There is no system 'lenet'. Did you mean 'lenet5'?"),
         (["rum", "lenet5"], "There is no verb 'rum'. Did you mean 'run'?"),
         (["run", "lenet5", "--lr", "-1"], "lenet5: lr must be greater than 0; got -1."),
+        (["run", "lenet5", "--lr", "nan"], "lenet5: lr must be a finite number; got nan."),
         (["run", "lenet5", "--lr", "fast"], "lenet5: lr must be a number; got fast."),
         (["run", "lenet5", "--batch", "1.5"], "lenet5: batch must be a whole number; got 1.5."),
         (["run", "lenet5", "--lrr", "1"], "has no option '--lrr'. Did you mean '--lr'?"),
@@ -69,6 +70,7 @@ def test_list_imports_neither_torch_nor_scikit_learn() -> None:
         (["run", "--lr", "1"], "needs a NAME before its flags"),
         (["show", "lenet"], "Did you mean 'lenet5'?"),
         (["list", "nonesuch"], "No system's name or first line holds 'nonesuch'."),
+        (["report", "nothing " * 99], "There is no run folder nothing nothing"),
         (["report", "nowhere"], "There is no run folder nowhere."),
         (["predict", "nowhere", "x"], "There is no run folder nowhere."),
         (["compare", "nowhere"], "compare needs two runs or more"),
@@ -87,6 +89,14 @@ def test_every_mistake_is_one_sentence_and_exit_status_2(
     assert err.count("\n") == 1
     assert out == ""
     assert not any(tmp_path.iterdir()), "nothing may be written but the message"
+
+
+def test_a_run_folder_is_no_system(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "recipe.json").write_text('{"system": "mlp", "knobs": {}, "format": 1}')
+    for verb in ("show", "run"):
+        code, _, err = called(capsys, verb, str(tmp_path))
+        assert code == 2
+        assert f"`deepclassics report {tmp_path}` shows the run, `deepclassics show mlp` the system." in err
 
 
 def test_trace_shows_where_an_error_comes_from(capsys: pytest.CaptureFixture[str]) -> None:
@@ -227,6 +237,9 @@ def test_the_readme_s_commands_exist(
             assert code == 0, err
             for flag in [word.split("=")[0] for word in rest if word.startswith("--")]:
                 assert flag in out, command
+        if verb in ("predict", "look", "report"):  # of a folder that a command of the README makes
+            system = rest[0].removeprefix("runs/")
+            assert f"--out {rest[0]}" in readme or f"run {system}" in commands, command
     makes = re.findall(r"^ *(?:\$ )?make (\S+)", readme, flags=re.MULTILINE)
     assert makes[:2] == ["demo", "test"]
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)

@@ -283,6 +283,20 @@ def test_two_processes_cannot_run_in_one_folder(tmp_path: Path) -> None:
     other.release()
 
 
+def test_run_folders_that_begin_as_was_typed_are_named(tmp_path: Path) -> None:
+    for age, name in enumerate(("mlp-lr=1", "mlp-lr=2", "mlp-lr=3", "mlp-lr=4", "lenet5-[x]")):
+        begun(tmp_path / name)
+        os.utime(tmp_path / name / "recipe.json", (1e9 + age, 1e9 + age))
+    (tmp_path / "mlp-notes").mkdir()
+    newest = " or ".join(f"{tmp_path}/mlp-lr={number}" for number in (4, 3, 2))
+    with pytest.raises(UserError, match=rf"no run folder {tmp_path}/mlp\. Did you mean {newest}\? "):
+        Run.open(tmp_path / "mlp")
+    with pytest.raises(UserError, match=r"Did you mean '.*/lenet5-\[x\]'\?"):
+        Run.open(f"{tmp_path}/lenet5-[")
+    with pytest.raises(UserError, match=r"no run folder .*vgg\. `deepclassics run NAME`"):
+        Run.open(tmp_path / "vgg")
+
+
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="must be a folder that can be written"):
@@ -346,6 +360,62 @@ def test_weights_of_another_system_are_told(tmp_path: Path) -> None:
     run.keep({"weight": torch.zeros(3)})
     with pytest.raises(UserError, match="must hold the weights of its own system, mlp"):
         run.load_into(recipe.model(run.spec()))
+
+
+def test_a_last_judgement_that_is_not_finite_is_told_and_the_run_can_still_be_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Law 7, of scores that only the end knows: those of the test examples, and those of the recipe's conclusion."""
+    recipe = find("mlp")(data="iris", hidden=(4,), epochs=1)
+    load = type(recipe).load
+
+    def spoilt(self: Any) -> Data:
+        data = load(self)
+        data.test.columns["features"].fill_(float("nan"))  # type: ignore[union-attr]
+        return data
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(recipe), "load", spoilt)
+        for _ in range(2):
+            with pytest.raises(UserError, match=r"test/loss became nan .* another --out with a smaller --lr"):
+                carry_out(recipe, tmp_path / "run", HOST)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(recipe), "conclude", lambda *given: ({"test/own": float("inf")}, []))
+        with pytest.raises(UserError, match="test/own became inf"):
+            carry_out(recipe, tmp_path / "run", HOST)
+    run = Run.open(tmp_path / "run")
+    assert run.result() is None
+    run.load_into(recipe.model(run.spec()))
+    assert carry_out(recipe, tmp_path / "run", HOST)["steps"] == run.metrics()[-1]["step"]
+
+
+def test_other_weights_never_stand_in_for_the_best(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run")
+    plan = Plan(3, 1, "valid/loss")
+    how = fit(Scripted([5.0, 3.0, 4.0, 4.0, 4.0]), numbers(), plan, run, HOST)
+    best = (run.path / "best.safetensors").read_bytes()
+    for finished in (False, True):
+        if finished:
+            run.finish({"system": "mlp", "scores": {}, **how})
+        (run.path / "best.safetensors").write_bytes(best[:20])
+        with pytest.raises(UserError, match=rf"damaged or something else .* take {run.path} away"):
+            run.weights()
+        (run.path / "best.safetensors").unlink()
+        with pytest.raises(UserError, match=rf"best\.safetensors must be there: .* take {run.path} away"):
+            run.weights()
+    with pytest.raises(UserError, match=r"best\.safetensors must be there"):  # nor does it go on for nothing
+        fit(Scripted([4.0] * 9), numbers(), Plan(9, 1, "valid/loss"), run, HOST)
+    (run.path / "last.pt").unlink()
+    with pytest.raises(UserError, match=r"best\.safetensors must be there"):
+        run.weights()
+
+
+def test_last_weights_are_the_same_in_the_checkpoint(tmp_path: Path) -> None:
+    run = begun(tmp_path / "run")
+    learner = Scripted([4.0] * 9)
+    run.finish({"system": "mlp", "scores": {}, **fit(learner, numbers(), Plan(3, 1), run, HOST)})
+    (run.path / "best.safetensors").unlink()
+    assert torch.equal(run.weights()["weight"], learner.model.weight)
 
 
 def test_a_number_column_that_is_constant_in_validation_still_runs(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from deepclassics.host import Host
 from deepclassics.loop import carry_out
 from deepclassics.recipe import find
 from deepclassics.run import Run
+from deepclassics.systems import names
 from deepclassics.verbs import predict
 from deepclassics.verbs.predict import average, flat, judged, same_examples, written
 
@@ -64,6 +65,33 @@ def test_the_answer_is_the_average_of_the_probabilities(runs: list[str], capsys:
         share = row["probability"] if row["label"] == "blue" else row["next"]["blue"]
         assert share == pytest.approx(blue, abs=1e-6)
         assert row["label"] == ("blue" if blue > 0.5 else "orange")
+
+
+def test_a_dash_reads_standard_input(
+    runs: list[str], texts: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def given(content: bytes) -> None:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+
+    given(b"\xef\xbb\xbf1,2\r\n\n4,0")
+    assert asked(capsys, runs[0], "-", "3,3") == asked(capsys, runs[0], "1,2", "4,0", "3,3")
+    given("a füne film, at last\n-\n".encode())
+    rows = asked(capsys, str(texts / "one"), "-")
+    assert [row["name"] for row in rows] == ["a füne film, at last", "-"], "a line is what it is"
+    given(b"\n")
+    assert "it is empty" in refused(capsys, runs[0], "-")
+    for content in (b"caf\xe9", b"1,2\0"):
+        given(content)
+        assert "must be text in UTF-8" in refused(capsys, runs[0], "-")
+
+
+def test_help_tells_what_an_input_may_be(runs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["predict", runs[0], "--help"])
+    assert "a row as 5.1,3.5 or width=5.1,height=3.5, or a table of rows" in " ".join(capsys.readouterr().out.split())
+    kinds = {kind for name in names() for kind in ([find(name).asked] if find(name).asked else find(name).takes)}
+    assert kinds == set(predict.INPUTS)
+    assert all({"read", "read_in_batches"} & set(vars(predict.kind(name))) for name in kinds)
 
 
 def test_the_gain_on_the_single_runs_is_told(runs: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -353,6 +381,10 @@ def test_text_leaves_the_many_probabilities_out(pictures: Path, capsys: pytest.C
             {"name": "A b", "text": "[A X] b", "words": "A b", "tags": "B-X O", "entities": '[{"text": "Á"}]'},
         ),
         ({"name": "a", "text": "b", "label": "c"}, {"name": "a", "text": "b", "label": "c"}),
+        (
+            {"name": "a", "words": ["b", "c"], "cosines": [0.5, 0.25]},
+            {"name": "a", "words 1": "b", "words 2": "c", "cosines 1": 0.5, "cosines 2": 0.25},
+        ),
     ],
 )
 def test_any_row_becomes_cells(row: dict[str, Any], cells: dict[str, Any]) -> None:
@@ -367,6 +399,7 @@ def test_any_row_becomes_cells(row: dict[str, Any], cells: dict[str, Any]) -> No
         ({"name": "a", "text": "a b", "next": ["c", " "], "probability": [0.5, 0.25]}, "a b\nnext: c 0.5, ' ' 0.25"),
         ({"name": "A", "text": "[A X]", "words": ["A"], "tags": ["B-X"], "entities": [{"text": "A"}]}, "[A X]"),
         ({"name": "row 1", "text": "b", "label": "c"}, "row 1: text b, label c"),
+        ({"name": "king", "words": ["queen", ","], "cosines": [0.8879, 0.5]}, "king: queen 0.89, ',' 0.50"),
     ],
 )
 def test_rows_with_a_text_are_readable(row: dict[str, Any], line: str) -> None:

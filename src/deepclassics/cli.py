@@ -21,7 +21,7 @@ deepclassics: the classical neural networks as baselines
   show NAME                 one system: source, knobs, size, published figures
   run NAME [--KNOB VALUE]   train it; again: go on, or print the result
   report RUN                a page of pictures and figures from a run folder
-  predict RUN... INPUT...   ask a run about new input, or the average of several
+  predict RUN... INPUT...   ask a run about new input, or the average of several; - reads standard input
   look RUN IMAGE...         see inside a run on pictures, and why it answers what it does
   compare RUN RUN...        runs side by side, and what differs
   data list|fetch|verify|bundle
@@ -104,6 +104,7 @@ def show(words: list[str]) -> int:
     from deepclassics.systems import check
 
     name, rest = _name(words, "show")
+    _refuse_run(name, "show")
     check(name)
     from deepclassics.flags import Parser, add_flags, build
     from deepclassics.recipe import find
@@ -125,6 +126,7 @@ def run(words: list[str]) -> int:
     from deepclassics.systems import check
 
     name, rest = _name(words, "run")
+    _refuse_run(name, "run")
     check(name)
     from deepclassics.flags import Parser, add_flags, build
     from deepclassics.host import Host
@@ -202,7 +204,8 @@ def predict(words: list[str]) -> int:
     run, recipe = runs[0], runs[0].recipe()
     asked = "this run" if len(runs) == 1 else f"the average of these {len(runs)} runs"
     parser = Parser(f"deepclassics predict {path}", f"Asks {asked} of {recipe.name()} about new input.")
-    parser.add_argument("input", metavar="INPUT", nargs="*" if "--test" in rest else "+")
+    told = asking.asked_with(recipe, run.spec()).replace("%", "%%")
+    parser.add_argument("input", metavar="INPUT", nargs="*" if "--test" in rest else "+", help=told)
     parser.add_argument("--test", action="store_true", help="ask about the test examples: what is wrong, and the gain")
     parser.add_argument("--to", metavar="FOLDER", help="where pictures are written [RUN/predict]")
     parser.add_argument("--csv", action="store_true", help="comma-separated values, with a line of heads")
@@ -215,6 +218,7 @@ def predict(words: list[str]) -> int:
     options = build(recipe.options, found, recipe.name())
     if inputs and test:
         raise UserError(f"`predict --test` asks about the test examples alone; got {inputs[0]} too. Leave one out.")
+    inputs = [line for word in inputs for line in (_lines() if word == "-" else [word])]
     if as_csv and as_json:
         raise UserError("`predict` prints --csv or --json; got both. Leave one out.")
     if as_csv or as_json:
@@ -423,6 +427,37 @@ def _name(words: list[str], verb: str, what: str = "NAME") -> tuple[str, list[st
     if words[0].startswith("-"):
         raise UserError(f"`{verb}` needs a {what} before its flags; got '{words[0]}'.")
     return words[0], words[1:]
+
+
+def _refuse_run(name: str, verb: str) -> None:
+    """A run folder where a system's name belongs."""
+    if os.path.isfile(os.path.join(name, "recipe.json")):
+        import shlex
+
+        from deepclassics.run import Run
+
+        system = Run.open(name).facts()["system"]
+        raise UserError(
+            f"`{verb}` needs the name of a system; {name} is a run folder of {system}. `deepclassics report "
+            f"{shlex.quote(name)}` shows the run, `deepclassics show {system}` the system."
+        )
+
+
+def _lines() -> list[str]:
+    """The lines of standard input, empty ones left out."""
+    try:
+        text = sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:  # which is in no text, and in no name of a file
+        raise UserError(
+            "Standard input, which - reads, must be text in UTF-8; it is something else. `iconv -f latin1 -t utf-8` "
+            "converts text of another encoding."
+        )
+    lines = [line for typed in text.split("\n") if (line := typed.removesuffix("\r")).strip()]
+    if not lines:
+        raise UserError("Standard input, which - reads, must hold an input a line; it is empty.")
+    return lines
 
 
 def _table(rows: list[dict[str, Any]]) -> str:

@@ -108,7 +108,9 @@ def _must(fault: Any) -> str:
         return f"{words} {context[key]:g}"
     if kind in ("int_parsing", "int_type", "int_from_float"):
         return "a whole number"
-    if kind in ("float_parsing", "float_type", "finite_number"):
+    if kind == "finite_number":
+        return "a finite number"
+    if kind in ("float_parsing", "float_type"):
         return "a number"
     if kind in ("bool_parsing", "bool_type"):
         return "true or false"

@@ -25,7 +25,7 @@ from deepclassics.errors import UserError
 from deepclassics.host import Host, uncompiled
 from deepclassics.learn import Box, Clock, Learner, Scores, device_of, look, untraced
 from deepclassics.metrics import RISING
-from deepclassics.progress import Telling
+from deepclassics.progress import Telling, many
 from deepclassics.published import beside
 from deepclassics.recipe import Recipe
 from deepclassics.run import Run
@@ -70,7 +70,7 @@ class Stopped(Exception):
 
 
 class NotFinite(Exception):
-    """A training score is not finite."""
+    """A score is not finite."""
 
     def __init__(self, name: str, value: float, step: int) -> None:
         super().__init__(f"{name} became {value} at update {step}")
@@ -92,6 +92,8 @@ def fit(
     memory = Box({"window": [], "best": math.inf, "stale": 0, "seconds": 0.0, "done": False})
     keeper = _Keeper(learner, memory, run, host)
     saved = keeper.resume()
+    if saved is not None and math.isfinite(memory.value["best"]):
+        run.weights()  # the best so far: without them the end would be in vain
     step = saved or 0
     passed = time.perf_counter() - memory.value["seconds"]
     window: list[Scores] = memory.value["window"]
@@ -120,9 +122,7 @@ def fit(
         """Looks at the validation data, and keeps the weights if they are the best so far."""
         if data.valid is not None:
             scores = {f"valid/{name}": value for name, value in look(learner, data.valid).items()}
-            for name, value in scores.items():
-                if not math.isfinite(value):
-                    raise NotFinite(name, value, step)
+            _refuse_not_finite(scores, step)
             row.update(scores)
         if host.leads:
             keeper.snapshot(step)
@@ -246,6 +246,7 @@ def carry_out(recipe: Recipe, path: Path, host: Host, telling: Telling | None = 
         for split, stream in (("valid", data.valid), ("test", data.test)):
             if stream is not None:
                 scores.update({f"{split}/{name}": value for name, value in look(learner, stream).items()})
+        _refuse_not_finite(scores, how["steps"])
         result = {
             "system": recipe.name(),
             "data": data.spec["data"],
@@ -255,6 +256,7 @@ def carry_out(recipe: Recipe, path: Path, host: Host, telling: Telling | None = 
             "scores": scores,
         }
         found, remarks = recipe.conclude(learner, data)
+        _refuse_not_finite(found, how["steps"])
         result["scores"] |= found
         result["remarks"] = remarks
         result["published"] = beside(recipe, data.spec, result)
@@ -263,6 +265,12 @@ def carry_out(recipe: Recipe, path: Path, host: Host, telling: Telling | None = 
                 run.fill(name, write)
             run.finish(result)
         return result
+    except NotFinite as fault:
+        raise UserError(
+            f"{fault.name} became {fault.value} when the run was judged at its end, after "
+            f"{many(fault.step, 'update')}; no result is written. The weights are kept in {path}, for predict and "
+            f"report. Begin again in another --out with {_gentler(run)}."
+        ) from None
     except host.compile_faults() as fault:
         raise UserError(
             f"--compile on: the net could not be compiled here: {uncompiled(fault)}. It takes a C++ compiler such as "
@@ -339,6 +347,13 @@ def _finite(window: list[Scores], model: nn.Module) -> bool:
     """Whether all is well so far. A loss is of the weights before its update, so they themselves are looked at too."""
     scores = not window or all(bool(_stacked(window, name).isfinite().all()) for name in window[0])
     return scores and all(bool(parameter.isfinite().all()) for parameter in model.parameters())
+
+
+def _refuse_not_finite(scores: Scores, step: int) -> None:
+    """The scores of a look or of the end, as plain numbers, after `step` updates."""
+    for name, value in scores.items():
+        if not math.isfinite(value):
+            raise NotFinite(name, float(value), step)
 
 
 def _means(window: list[Scores], first: int, host: Host) -> dict[str, float]:
@@ -489,4 +504,7 @@ def _bad_parameter(learner: Learner) -> str:
             return f"the parameter {name}"
         if parameter.grad is not None and not bool(parameter.grad.isfinite().all()):
             return f"the gradient of {name}"
+    for name, buffer in learner.model.named_buffers():  # weights that are counted or built are no parameters
+        if not bool(buffer.isfinite().all()):
+            return f"the parameter {name}"
     return ""

@@ -16,10 +16,12 @@ Nothing in the folder can run code: checkpoints load with `weights_only=True`, w
 """
 
 import errno
+import glob
 import io
 import json
 import math
 import os
+import shlex
 import shutil
 import warnings
 from collections.abc import Callable, Mapping
@@ -65,8 +67,10 @@ class Run:
     def open(cls, path: Path | str) -> "Run":
         """An existing run folder, to read."""
         path = Path(path)
-        if not path.exists():
-            raise UserError(f"There is no run folder {path}. `deepclassics run NAME` makes one and says where.")
+        if not os.path.exists(path):  # which a text of any length can be asked, where Path would raise
+            raise UserError(
+                f"There is no run folder {path}.{_meant(path)} `deepclassics run NAME` makes one and says where."
+            )
         if not (path / "recipe.json").is_file():
             raise UserError(f"{path} must be a run folder; it has no recipe.json. Give the folder that `run` named.")
         return cls(path)
@@ -146,7 +150,10 @@ class Run:
         return [(int(file.stem), load_file(file)) for file in files]
 
     def weights(self) -> dict[str, Tensor]:
-        """The weights that the run stands by, on the CPU: the best, or the last where none were kept yet."""
+        """The weights that the run stands by, on the CPU: the best, or the last where none were kept yet.
+
+        Never others than those that the result speaks of.
+        """
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
@@ -157,9 +164,17 @@ class Run:
             except (SafetensorError, OSError) as error:
                 raise UserError(
                     f"{file} must be a safetensors file of weights; it is damaged or something else ({error}). "
-                    f"Nothing in it was run. Delete it and run the same command again."
+                    f"Nothing in it was run. {self._anew()}"
                 ) from None
-        checkpoint = self.checkpoint()
+        result, checkpoint = self.result(), self.checkpoint()
+        if checkpoint is None:
+            lost = result is not None
+        elif result is not None:
+            lost = result.get("selection") != "last weights"
+        else:
+            lost = math.isfinite(checkpoint["loop"]["value"]["best"])
+        if lost:
+            raise UserError(f"{file} must be there: it holds the weights that the run stands by. {self._anew()}")
         if checkpoint is None:
             raise UserError(f"{self.path} has no weights yet. Run it first.")
         return checkpoint["parts"]["model"]
@@ -307,6 +322,10 @@ class Run:
                 f"choose another --out to begin a new run."
             )
 
+    def _anew(self) -> str:
+        """What restores weights that are lost: a run never makes the same ones twice in one folder."""
+        return f"Put back a copy of it, or take {self.path} away and run it again, or run it in another --out."
+
     def _best_is_left(self) -> str:
         best = self.path / "best.safetensors"
         return f" The best weights so far are safe in {best}." if best.exists() else ""
@@ -360,6 +379,13 @@ def difference(kept: Any, read: Any, place: str) -> str:
     else:
         return "" if kept == read else place
     return next((changed for one, other, where in pairs if (changed := difference(one, other, where))), "")
+
+
+def _meant(path: Path) -> str:
+    """ " Did you mean runs/mlp-data=iris?": the run folders whose names begin so, the newest first."""
+    begun = path.parent.glob(f"{glob.escape(path.name)}*/recipe.json") if path.name else []
+    newest = sorted(begun, key=lambda file: file.stat().st_mtime, reverse=True)[:3]
+    return f" Did you mean {' or '.join(shlex.quote(str(file.parent)) for file in newest)}?" if newest else ""
 
 
 def _reason(error: OSError) -> str:

@@ -27,12 +27,35 @@ from deepclassics.recipe import Recipe
 from deepclassics.run import Run
 
 BATCH = 500  # pictures answered at a time, of large ones fewer
+# What an input may be, by the kind of data that is asked about: for --help.
+INPUTS = {
+    "boolean": "a row as 1,0,1 or a=1,b=0,c=1, or a file of rows",
+    "function": "a place as 0.5,0.2 or x=0.5,y=0.2, or a table of places",
+    "image": "a picture, a folder of pictures, or a pattern such as '*.png'",
+    "matrix": "a picture, a file of numbers, or a matrix as '5 2 3; 1 4 2'",
+    "nearest": "a word, an analogy as 'king - man + woman', or a text file of them, one a line",
+    "network": "numbers between commas as 0.35,0.9: the inputs, and perhaps the targets after them",
+    "region": "a point as 0.5,0.2 or x=0.5,y=0.2, or a table of points",
+    "sentence": "a text, a text file with a text a line, or a table with the column that was learnt from",
+    "table": "a row as 5.1,3.5 or width=5.1,height=3.5, or a table of rows",
+    "tagged": "a sentence, a text file with a sentence a line, or a file of words as those learnt from",
+    "text": "a text to go on from, or a text file",
+    "word": "a word or words",
+    "world": "a state, by its name or number",
+}
 PLACES = 1 << 17  # words of the texts answered at a time, each text as long as the longest of them
 
 
 def kind(name: str) -> Any:
     """The module of a kind of data or of answer."""
     return importlib.import_module(f"deepclassics.data.kinds.{name}")
+
+
+def asked_with(recipe: Recipe, spec: dict[str, Any]) -> str:
+    """What an input of a run may be, with an example where only some will do."""
+    example = recipe.question(spec)
+    told = INPUTS[recipe.asked or spec["kind"]] + (f", say {example}" if example else "")
+    return f"{told}; - reads standard input, an INPUT a line"
 
 
 def answers(
@@ -257,12 +280,13 @@ WRITTEN = {"name", "text", "next", "probability", "words", "tags", "entities"}
 
 
 def text(row: dict[str, Any]) -> str:
-    """A row to read: a text as it is, with what may come next, or with its names in brackets; another as a line of
-    "name: value". Of probabilities the first will do."""
+    """A row to read: a text as it is, with what may come next, or with its names in brackets; words, each with its
+    cosine; another as a line of "name: value". Of probabilities the first will do."""
     if "text" in row and row.keys() <= WRITTEN:
-        pairs = zip(row.get("next", ()), row.get("probability", ()), strict=True)
-        following = ", ".join(f"{word if word.strip() else repr(word)} {_short(share)}" for word, share in pairs)
+        following = _pairs(row.get("next", ()), map(_short, row.get("probability", ())))
         return f"{row['text']}\nnext: {following}" if following else str(row["text"])
+    if "cosines" in row:
+        return f"{row['name']}: {_pairs(row['words'], (f'{cosine:.2f}' for cosine in row['cosines']))}"
     cells = [f"{key} {_short(value)}" for key, value in row.items() if key not in ("name", "probabilities")]
     return f"{row['name']}: {', '.join(cells)}" if "name" in row else ", ".join(cells)
 
@@ -285,9 +309,9 @@ def written(rows: Iterable[dict[str, Any]], form: str) -> Iterator[str]:
 def flat(row: dict[str, Any]) -> dict[str, Any]:
     """A row as cells of a table: what holds several values takes a column for each.
 
-    Probabilities stand under the classes' own names; a class called as another column is "probability of" it. Words and
-    their tags are a cell each, with blanks between them, and the names in a text another, as JSON: texts differ in how
-    many they have.
+    Probabilities stand under the classes' own names; a class called as another column is "probability of" it. Words of
+    a text and their tags are a cell each, with blanks between them, and the names in it another, as JSON: texts differ
+    in how many they have.
     """
     cells: dict[str, Any] = {}
     for key, value in row.items():
@@ -295,7 +319,7 @@ def flat(row: dict[str, Any]) -> dict[str, Any]:
             continue  # two of them again
         if key == "probabilities":
             cells |= {name if name not in row else f"probability of {name}": share for name, share in value.items()}
-        elif key in ("words", "tags") and isinstance(value, list):
+        elif key in ("words", "tags") and isinstance(value, list) and "cosines" not in row:
             cells[key] = " ".join(value)
         elif key == "entities":
             cells[key] = json.dumps(value, ensure_ascii=False)
@@ -312,6 +336,12 @@ def _comma_separated(cells: Sequence[Any]) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="\r\n").writerow(cells)  # cells that hold either are quoted only with both here
     return line.getvalue()[:-2]
+
+
+def _pairs(words: Iterable[str], figures: Iterable[str]) -> str:
+    """Words, each before its figure; those that are blank or hold a comma are quoted."""
+    pairs = zip(words, figures, strict=True)
+    return ", ".join(f"{word if word.strip() and ',' not in word else repr(word)} {told}" for word, told in pairs)
 
 
 def _short(value: Any) -> str:

@@ -707,7 +707,7 @@ def test_what_cannot_be_descended_is_one_sentence(words: dict[str, Any], told: s
         (["--lr", "0.1", "0.2"], "lr must be none, one rate, or one for each of the 5 optimizers; got 2."),
         (["--lr", "0"], "descent: lr must be greater than 0; got 0."),
         (["--lr", "nan"], "descent: lr must be "),
-        (["--start", "inf", "1"], "descent: start must be a number; got "),
+        (["--start", "inf", "1"], "descent: start must be a finite number; got "),
         (["--tolerance", "-1"], "descent: tolerance must be at least 0; got -1."),
         (["--data", "nowhere.csv"], "There is no data set 'nowhere.csv', and no file or folder of that name."),
     ],
