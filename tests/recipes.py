@@ -47,7 +47,7 @@ OTHER_KNOBS: dict[str, list[dict[str, Any]]] = {
         {"data": "diabetes", "batch": 50, "hidden": (3,), "optimizer": ("nesterov", "adadelta")},
         {"data": "iris", "optimizer": ("bfgs", "newton", "rotated")},
     ],
-    "fast_dropout": [{"method": method, "grams": 1, "l2": 1e-4} for method in ("gaussian", "bernoulli", "plain")],
+    "fast_dropout": [{"method": "bernoulli", "grams": 1, "l2": 1e-4}],
     "gan": [{"loss": "minimax", "hidden": 16, "layers": 2, "noise": 4, "batch_norm": False, "average": 0.9}],
     "hebb": [{"rule": "hebb", "batch": 5, "lr": 0.001, "schedule": "constant"}],
     "inception": [
@@ -110,7 +110,6 @@ SMALLER: dict[str, dict[str, Any]] = {
 SHARED_KNOBS: list[tuple[str, dict[str, Any]]] = [
     ("adaline", {"batch": 8, "lr": 0.01}),
     ("fast_dropout", {"method": "gaussian"}),
-    ("fast_dropout", {"method": "bernoulli"}),
     ("hebb", {"batch": 8, "rule": "hebb"}),
     ("kmeans", {"data": "iris", "method": "minibatch", "batch": 20}),
     ("linear", {"method": "minibatch", "l1": 0.01, "momentum": 0.9}),
